@@ -1,0 +1,1 @@
+//! Sound at 8 kHz: G.711, levels, tones, WAV.

@@ -1,0 +1,16 @@
+//! Words that every floor speaks: ids, telephone numbers, keys, languages and time as it is handed down.
+
+pub mod backoff;
+pub mod clock;
+pub mod digit;
+pub mod id;
+pub mod language;
+pub mod phone;
+pub mod private;
+
+pub use backoff::Backoff;
+pub use clock::Now;
+pub use digit::Digit;
+pub use language::Language;
+pub use phone::PhoneNumber;
+pub use private::Private;

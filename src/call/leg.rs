@@ -1,0 +1,1 @@
+//! The machine of one leg towards the carrier.

@@ -1,0 +1,12 @@
+//! When patients are called, and how often: slots, windows, attempts, retries and pace.
+
+pub mod attempt;
+pub mod pacing;
+pub mod plan;
+pub mod retry;
+pub mod schedule;
+pub mod slot;
+pub mod window;
+
+pub use attempt::{Attempt, AttemptState};
+pub use slot::{Slot, SlotState};

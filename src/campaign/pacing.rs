@@ -1,0 +1,1 @@
+//! Calls per second and calls at once.

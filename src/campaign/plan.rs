@@ -1,0 +1,1 @@
+//! From due slots to attempts, purely.

@@ -1,0 +1,1 @@
+//! What follows an attempt that did not settle its slot.

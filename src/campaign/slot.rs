@@ -1,0 +1,92 @@
+//! A slot: what is owed to one patient on one date. The unit that a nurse sees.
+//!
+//! ```text
+//! Due ──claimed──► InProgress ──► Reported
+//!  ▲  └──────────────┐   │ ├────► Partial      some answers, not all that are required
+//!  └──── a retry ────┼───┘ └────► Unreached    every attempt used up
+//!                    ├──────────► Skipped      another channel reported, or staff said so
+//!                    └──────────► Expired      the window closed before anyone was called
+//! ```
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use crate::base::id::{EpisodeId, PatientId, SlotId};
+
+/// What is owed to one patient on one date. Unique by episode, date and number.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Slot {
+    /// The id.
+    pub id: SlotId,
+    /// The episode that it belongs to.
+    pub episode: EpisodeId,
+    /// The patient of that episode.
+    pub patient: PatientId,
+    /// The calendar date in Japan.
+    pub date: Date,
+    /// The number of the day: 1 to 4.
+    pub number: u8,
+    /// From when on the patient is to be called.
+    pub due_from: Timestamp,
+    /// Until when; no first call and no retry starts at or after it.
+    pub due_to: Timestamp,
+    /// Where it stands.
+    pub state: SlotState,
+    /// Why it is skipped, such as `web 08:12`; shown to staff.
+    pub reason: Option<String>,
+}
+
+/// Where a slot stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SlotState {
+    /// To be called, at once or at a later time.
+    Due,
+    /// An attempt is under way.
+    InProgress,
+    /// Everything that is required was answered, by whatever channel.
+    Reported,
+    /// Something was answered, but not all.
+    Partial,
+    /// Nobody was reached by all attempts.
+    Unreached,
+    /// Not to be called; the reason says why.
+    Skipped,
+    /// The window closed before anyone was called.
+    Expired,
+}
+
+impl SlotState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Due,
+        Self::InProgress,
+        Self::Reported,
+        Self::Partial,
+        Self::Unreached,
+        Self::Skipped,
+        Self::Expired,
+    ];
+
+    /// The word for it in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::InProgress => "in_progress",
+            Self::Reported => "reported",
+            Self::Partial => "partial",
+            Self::Unreached => "unreached",
+            Self::Skipped => "skipped",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether nothing more is done for the slot.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Due | Self::InProgress)
+    }
+}

@@ -1,0 +1,1 @@
+//! When a call may be placed: hours and days in Japan.

@@ -1,0 +1,1 @@
+//! Gathers the digits of one answer.

@@ -1,0 +1,1 @@
+//! Reads a questionnaire from TOML; errors name the line.

@@ -1,0 +1,1 @@
+//! The dialogue of one call: asks, repeats, confirms, gives up.

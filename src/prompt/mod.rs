@@ -1,0 +1,1 @@
+//! `prompts/` made ready to be said.

@@ -1,0 +1,1 @@
+//! Reads patient lists as spreadsheets write them.

@@ -1,0 +1,1 @@
+//! Patients and a carrier made of code.

@@ -1,0 +1,1 @@
+//! The carrier: sockets, and the drivers of `sip` and `rtp`.

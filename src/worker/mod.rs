@@ -1,0 +1,1 @@
+//! The road: schedule, dial, talk, observe, escalate.
