@@ -1,5 +1,7 @@
 //! Time as it is handed down from the edge.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -30,6 +32,30 @@ impl Now {
     /// The calendar date in Japan.
     pub fn date(self) -> Date {
         civil(self.timestamp).date()
+    }
+}
+
+/// How the edge hands time down: the composition root decides which clock is read.
+///
+/// A service reads the clocks of its host; a simulation reads its virtual one.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
+
+impl Clock {
+    /// A clock that is read by calling `read`.
+    pub fn new(read: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// One reading.
+    pub fn now(&self) -> Now {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
     }
 }
 

@@ -9,7 +9,7 @@ pub mod phone;
 pub mod private;
 
 pub use backoff::Backoff;
-pub use clock::Now;
+pub use clock::{Clock, Now};
 pub use digit::Digit;
 pub use language::Language;
 pub use phone::PhoneNumber;
