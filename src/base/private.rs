@@ -21,11 +21,6 @@ impl<T> Private<T> {
     pub fn expose(&self) -> &T {
         &self.0
     }
-
-    /// The value itself, taken out.
-    pub fn into_exposed(self) -> T {
-        self.0
-    }
 }
 
 impl<T> From<T> for Private<T> {
