@@ -5,9 +5,13 @@ pub mod dialog;
 pub mod endpoint;
 pub mod header;
 pub mod invite;
+pub mod ladder;
 pub mod message;
 pub mod parse;
 pub mod registration;
 pub mod timer;
 pub mod transaction;
 pub mod uri;
+
+#[cfg(test)]
+mod conversation;
