@@ -1,0 +1,346 @@
+//! Reads patient lists as spreadsheets write them.
+//!
+//! Pure: bytes in, rows and faults out. Nothing is guessed silently: what was mended is a
+//! [`Note`], what cannot be read is a [`Fault`] with its place and its remedy. A row with a fault
+//! yields no patient, and has no effect on any other row.
+//!
+//! ```text
+//! bytes ──table──► rows of cells ──column──► named cells ──value──► PatientDraft | faults
+//! ```
+
+mod column;
+mod row;
+mod table;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt;
+
+use jiff::civil::{Date, Time};
+
+use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
+use crate::base::{Bilingual, Language, PhoneNumber, Private};
+use crate::registry::import::column::{Column, Header};
+use crate::registry::import::row::RowReader;
+use crate::registry::import::table::{Damage, Record, Table};
+use crate::registry::import::value::{Wrong, wrong};
+use crate::registry::{Episode, Patient, PatientPhone, RiskFlag};
+
+/// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
+///
+/// `today` is the first day of observation where the list tells none.
+pub fn read(bytes: &[u8], today: Date) -> Import {
+    let table = Table::read(bytes, Header::count_known);
+    let mut import = Import { encoding: table.encoding, ..Import::default() };
+    let Some((header, body)) = find_header(&table.records) else {
+        import.faults.push(Fault::of_file(1, no_header()));
+        return import;
+    };
+    for place in &header.unknown {
+        let what = Bilingual::fixed("この列は読み込みません", "this column is not read");
+        import.notes.push(Note { line: header.line, place: Some(place.clone()), what });
+    }
+    let missing = header.missing();
+    if !missing.is_empty() {
+        import.faults.extend(missing.into_iter().map(|column| Fault::missing(&header, column)));
+        return import;
+    }
+    import.rows = body
+        .iter()
+        .map(|record| match &record.cells {
+            Ok(cells) => RowReader::new(&header, record.line, cells, today).read(),
+            Err(damage) => Row {
+                line: record.line,
+                outcome: Err(vec![Fault::of_file(record.line, damaged(*damage))]),
+                notes: Vec::new(),
+            },
+        })
+        .collect();
+    refuse_doubles(&mut import.rows, &header);
+    note_households(&mut import.rows);
+    import
+}
+
+/// What a list came to.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    /// The encoding that was recognised; CP932 is called `Shift_JIS`.
+    pub encoding: &'static str,
+    /// What is wrong with the list as a whole. If there is anything, there are no rows.
+    pub faults: Vec<Fault>,
+    /// What there is to say about the list as a whole.
+    pub notes: Vec<Note>,
+    /// One for each row that is not blank, in the order of the list.
+    pub rows: Vec<Row>,
+}
+
+impl Import {
+    /// The patients that can be taken over.
+    pub fn drafts(&self) -> impl Iterator<Item = &PatientDraft> {
+        self.rows.iter().filter_map(|row| row.outcome.as_ref().ok())
+    }
+}
+
+/// One row of the list.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The line of the file on which the row begins, from 1.
+    pub line: usize,
+    /// The patient, or all that is wrong with the row.
+    pub outcome: Result<PatientDraft, Vec<Fault>>,
+    /// What was mended, and what should be looked at.
+    pub notes: Vec<Note>,
+}
+
+/// A column of the list, as staff see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The letter of the column in a spreadsheet: `A`, `B` … `AA`.
+    pub letter: String,
+    /// The heading of the column.
+    pub heading: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.heading.as_str() {
+            "" => f.write_str(&self.letter),
+            heading => write!(f, "{}（{heading}）", self.letter),
+        }
+    }
+}
+
+/// Something that cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// The column; `None` if it concerns the whole row or file.
+    pub place: Option<Place>,
+    /// The cell, hidden where it is about a person: digits become `#`, names are not shown.
+    pub shown: String,
+    /// What is wrong.
+    pub what: Bilingual,
+    /// What staff can do about it.
+    pub remedy: Bilingual,
+}
+
+impl Fault {
+    fn of_file(line: usize, Wrong { what, remedy }: Wrong) -> Self {
+        Self { line, place: None, shown: String::new(), what, remedy }
+    }
+
+    fn missing(header: &Header, column: Column) -> Self {
+        let name = column.name();
+        let what = Bilingual::composed(
+            format!("「{name}」の列がありません"),
+            format!("there is no column {name}"),
+        );
+        let remedy = Bilingual::composed(
+            format!("見出しの行に「{name}」を加えてください"),
+            format!("add {name} to the line of headings"),
+        );
+        Self::of_file(header.line, Wrong { what, remedy })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_place(f, self.line, self.place.as_ref())?;
+        if !self.shown.is_empty() {
+            write!(f, "[{}] ", self.shown)?;
+        }
+        write!(f, "{}。{} / {}: {}", self.what.ja, self.remedy.ja, self.what.en, self.remedy.en)
+    }
+}
+
+/// Something that was mended, or that should be looked at. It stops nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Note {
+    /// The line of the file, from 1.
+    pub line: usize,
+    /// The column; `None` if it concerns the whole row.
+    pub place: Option<Place>,
+    /// What there is to say.
+    pub what: Bilingual,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_place(f, self.line, self.place.as_ref())?;
+        self.what.fmt(f)
+    }
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, line: usize, place: Option<&Place>) -> fmt::Result {
+    write!(f, "{line}行目 ")?;
+    place.map_or(Ok(()), |place| write!(f, "{place} "))
+}
+
+/// A patient as read from a list: no ids yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as in `Patient`")]
+pub struct PatientDraft {
+    /// 管理番号
+    pub registration_number: String,
+    /// 氏名
+    pub name: Private<String>,
+    /// フリガナ, in full-width katakana.
+    pub kana: Private<String>,
+    /// 生年月日
+    pub birth_date: Private<Date>,
+    /// 性別, if told.
+    pub sex: Private<Option<Sex>>,
+    /// 電話番号1–3 in the order of dialling; at least one, none twice.
+    pub phones: Vec<PatientPhone>,
+    /// 緊急連絡先: for staff; it is not among the telephones that are dialled.
+    pub emergency_contact: Option<PhoneNumber>,
+    /// 言語
+    pub language: Language,
+    /// 体温計; at hand unless the list denies it.
+    pub has_thermometer: bool,
+    /// パルスオキシメーター; not at hand unless the list says so.
+    pub has_oximeter: bool,
+    /// ゆっくり
+    pub slow_speech: bool,
+    /// 独居
+    pub lives_alone: bool,
+    /// リスク因子
+    pub risks: Vec<RiskFlag>,
+    /// 発症日, if told.
+    pub onset: Private<Option<Date>>,
+    /// 検体採取日, if told.
+    pub specimen_day: Private<Option<Date>>,
+    /// 症状有無, if told.
+    pub has_symptoms: Private<Option<bool>>,
+    /// 観察開始日
+    pub first_day: Date,
+    /// 観察終了日
+    pub last_day: Date,
+    /// 架電時刻1–4, ascending; empty if none was agreed.
+    pub call_times: Vec<Time>,
+    /// 備考
+    pub remarks: Private<String>,
+}
+
+impl PatientDraft {
+    /// The patient, with ids.
+    pub fn patient(&self, id: PatientId, health_center: HealthCenterId) -> Patient {
+        Patient {
+            id,
+            health_center,
+            registration_number: self.registration_number.clone(),
+            birth_date: self.birth_date.clone(),
+            name: self.name.clone(),
+            kana: self.kana.clone(),
+            language: self.language,
+            has_thermometer: self.has_thermometer,
+            has_oximeter: self.has_oximeter,
+            slow_speech: self.slow_speech,
+            lives_alone: self.lives_alone,
+            risks: self.risks.clone(),
+            phones: self.phones.clone(),
+        }
+    }
+
+    /// The episode, with ids.
+    pub fn episode(&self, id: EpisodeId, patient: PatientId) -> Episode {
+        let Self { first_day, last_day, .. } = *self;
+        Episode { id, patient, first_day, last_day, call_times: self.call_times.clone() }
+    }
+}
+
+/// The sex in the list.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Sex {
+    /// 男
+    Male,
+    /// 女
+    Female,
+    /// その他・不明
+    Other,
+}
+
+/// The headings may stand below a title.
+fn find_header(records: &[Record]) -> Option<(Header, &[Record])> {
+    records.iter().take(10).enumerate().find_map(|(index, record)| {
+        let header = Header::read(record.line, record.cells.as_ref().ok()?)?;
+        Some((header, records.get(index + 1..).unwrap_or_default()))
+    })
+}
+
+fn no_header() -> Wrong {
+    wrong!(
+        "見出しの行（管理番号、氏名 など）が見つかりません",
+        "no line of headings (管理番号, 氏名 …) was found";
+        "1行目に見出しを置き、文字コードを「UTF-8」または「Shift_JIS」にしてCSVで保存し直してください",
+        "put the headings in line 1 and save as CSV in UTF-8 or Shift_JIS"
+    )
+}
+
+fn damaged(damage: Damage) -> Wrong {
+    match damage {
+        Damage::Quote => wrong!(
+            "引用符（\"）が閉じていないか、途中で閉じています",
+            "a quote (\") is not closed, or closes in the middle of a cell";
+            "この行の引用符を取り除くか、対にしてください",
+            "remove the quotes of this line, or pair them"
+        ),
+        Damage::TooLong => wrong!(
+            "行が長すぎます",
+            "the row is too long";
+            "この行に余分なデータが入っていないか確認してください",
+            "look for stray data in this row"
+        ),
+    }
+}
+
+/// One number cannot stand for two patients: the first row stays, later ones are refused.
+fn refuse_doubles(rows: &mut [Row], header: &Header) {
+    let mut first_lines: HashMap<String, usize> = HashMap::new();
+    for row in rows {
+        let Ok(draft) = &row.outcome else { continue };
+        let first_line = *first_lines.entry(draft.registration_number.clone()).or_insert(row.line);
+        if first_line == row.line {
+            continue;
+        }
+        row.outcome = Err(vec![Fault {
+            line: row.line,
+            place: header.place(Column::RegistrationNumber),
+            shown: draft.registration_number.clone(),
+            what: Bilingual::composed(
+                format!("{first_line}行目と同じ管理番号です"),
+                format!("line {first_line} has the same registration number"),
+            ),
+            remedy: Bilingual::fixed(
+                "同じ方ならどちらかの行を消し、別の方なら管理番号を直してください",
+                "delete one line if it is the same person; else correct the number",
+            ),
+        }]);
+    }
+}
+
+fn note_households(rows: &mut [Row]) {
+    let mut lines: HashMap<PhoneNumber, Vec<usize>> = HashMap::new();
+    for row in rows.iter() {
+        for phone in row.outcome.iter().flat_map(|draft| &draft.phones) {
+            lines.entry(phone.number.clone()).or_default().push(row.line);
+        }
+    }
+    for row in rows {
+        let Ok(draft) = &row.outcome else { continue };
+        let mut others: Vec<usize> =
+            draft.phones.iter().flat_map(|phone| lines[&phone.number].iter().copied()).collect();
+        others.retain(|line| *line != row.line);
+        others.sort_unstable();
+        others.dedup();
+        if !others.is_empty() {
+            let others = others.iter().map(usize::to_string).collect::<Vec<_>>().join("・");
+            let what = Bilingual::composed(
+                format!("{others}行目の方と同じ電話番号です（同じ世帯として、順に電話します）"),
+                format!("same telephone as line {others}: a household, called one by one"),
+            );
+            row.notes.push(Note { line: row.line, place: None, what });
+        }
+    }
+}
