@@ -9,4 +9,9 @@ pub mod slot;
 pub mod window;
 
 pub use attempt::{Attempt, AttemptState};
+pub use pacing::Pacer;
+pub use plan::{PlannedAttempt, plan};
+pub use retry::{Next, Policy, StopReason};
+pub use schedule::{NewSlot, slots_on};
 pub use slot::{Slot, SlotState};
+pub use window::Window;
