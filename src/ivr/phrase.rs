@@ -71,3 +71,67 @@ impl fmt::Display for Blank {
         }
     }
 }
+
+impl Blank {
+    /// The value as a person reads it. The name of a person is not shown.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Temperature(tenths) if tenths % 10 == 0 => format!("{}度ちょうど", tenths / 10),
+            Self::Temperature(tenths) => format!("{}度{}分", tenths / 10, tenths % 10),
+            Self::Spo2(percent) => format!("{percent}パーセント"),
+            Self::PhoneNumber(number) => number.clone(),
+            Self::HealthCenter(kana) => kana.replace(['\'', '/'], ""),
+            Self::FamilyName(_) => "〇〇".to_owned(),
+            Self::Moment { at, today } => written_moment(*at, *today),
+        }
+    }
+}
+
+fn written_moment(at: DateTime, today: Date) -> String {
+    let day = if at.date() == today {
+        "きょう".to_owned()
+    } else if today.tomorrow().is_ok_and(|tomorrow| at.date() == tomorrow) {
+        "あす".to_owned()
+    } else {
+        format!("{}月{}日", at.month(), at.day())
+    };
+    let half_day = if at.hour() < 12 { "午前" } else { "午後" };
+    match (at.hour(), at.minute()) {
+        (12, 0) => format!("{day}正午"),
+        (hour, 0) => format!("{day}{half_day}{}時", hour % 12),
+        (hour, 30) => format!("{day}{half_day}{}時半", hour % 12),
+        (hour, minute) => format!("{day}{half_day}{}時{minute}分", hour % 12),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_they_are_said() {
+        let today = date(2026, 11, 22);
+        let moment =
+            |day: Date, hour, minute| Blank::Moment { at: day.at(hour, minute, 0, 0), today };
+        let tomorrow = date(2026, 11, 23);
+        for (blank, expected) in [
+            (Blank::Temperature(380), "38度ちょうど"),
+            (Blank::Temperature(375), "37度5分"),
+            (Blank::HealthCenter("ミナトホケ'ンジョ".to_owned()), "ミナトホケンジョ"),
+            (Blank::FamilyName(Private::new("カンザキ".to_owned())), "〇〇"),
+            (moment(today, 15, 0), "きょう午後3時"),
+            (moment(tomorrow, 9, 0), "あす午前9時"),
+            (moment(tomorrow, 0, 0), "あす午前0時"),
+            (moment(today, 12, 0), "きょう正午"),
+            (moment(today, 12, 20), "きょう午後0時20分"),
+            (moment(today, 16, 30), "きょう午後4時半"),
+            (moment(today, 10, 8), "きょう午前10時8分"),
+            (moment(date(2026, 12, 1), 9, 0), "12月1日午前9時"),
+            (moment(date(2026, 11, 21), 9, 0), "11月21日午前9時"),
+        ] {
+            assert_eq!(blank.written(), expected);
+        }
+    }
+}

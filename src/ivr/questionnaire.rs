@@ -1,10 +1,194 @@
 //! What is asked, in which order, and when: a questionnaire as data.
+//!
+//! A questionnaire is read by [`parse::questionnaire`], which
+//! lets only valid ones pass; nothing above checks again.
+
+use std::sync::Arc;
+
+use crate::ivr::{Answer, Catalog, Script, YesNo, parse};
+
+/// The text of the questionnaire that is built in (`domain.md` §8 and §5.1).
+const RECUPERATION: &str = include_str!("../../prompts/questionnaires/recuperation.toml");
 
 /// A questionnaire that was found valid.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Questionnaire {
     /// Its id, such as `recuperation`.
     pub id: String,
     /// Its version; every answer stores the version that asked for it.
     pub version: u32,
+    /// The questions in the order in which they are put.
+    pub questions: Vec<Question>,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Names the answer in transcripts, observations and rules, such as `dyspnea`.
+    pub code: String,
+    /// What an answer looks like.
+    pub kind: Kind,
+    /// The prompts that put it the first time, said one after the other.
+    pub ask: Vec<String>,
+    /// The prompts that put it again after silence, in slower words.
+    pub again: Vec<String>,
+    /// The prompts that put it in few words, after a wrong key or once it is known.
+    pub short: Vec<String>,
+    /// The prompt that reads the value back; of yes/no questions only "yes" is read back.
+    pub confirm: Option<String>,
+    /// An answer, or "not measured", is needed for the interview to count as complete.
+    pub required: bool,
+    /// Still asked, in few words, after the patient was told to call for help at once.
+    pub urgent: bool,
+    /// The scripts that contain it.
+    pub scripts: Vec<Script>,
+    /// Asked only of those who have this.
+    pub needs: Option<Need>,
+    /// Asked only when one of these holds; always if empty.
+    pub ask_when: Vec<Condition>,
+    /// Stands in for `ask_when` in the short script.
+    pub ask_when_short: Option<Vec<Condition>>,
+}
+
+/// What an answer looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Digits.
+    Number(NumberFormat),
+    /// はい・いいえ・わからない.
+    YesNo(ChoiceKeys),
+    /// One はい・いいえ・わからない for several signs (`domain.md` §2.3).
+    Group {
+        /// The keys.
+        keys: ChoiceKeys,
+        /// The codes of the signs that "yes" may mean, for staff.
+        signs: Vec<String>,
+    },
+}
+
+/// The keys of a choice, as digits 0 to 8 (9 and `*` repeat the question).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ChoiceKeys {
+    /// はい
+    pub yes: u8,
+    /// いいえ
+    pub no: u8,
+    /// わからない, where it may be said.
+    pub unknown: Option<u8>,
+}
+
+/// How a number is typed and what it may be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NumberFormat {
+    /// How it is read back.
+    pub unit: Unit,
+    /// Fewest digits.
+    pub min_digits: usize,
+    /// Most digits; shorter numbers may be padded with zeros in front.
+    pub max_digits: usize,
+    /// The smallest plausible value, in the unit of the keys (375 is 37.5 ℃).
+    pub min: i32,
+    /// The largest plausible value.
+    pub max: i32,
+    /// How many of the unit of the keys make one of the unit people speak of: 10 for 37.5 ℃.
+    pub scale: i32,
+    /// The keys for "not measured", such as `000`.
+    pub not_measured: Option<String>,
+    /// The prompt that tells which values are plausible.
+    pub implausible: String,
+}
+
+/// What a number measures, which tells how it is read back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unit {
+    /// Tenths of a degree Celsius.
+    Temperature,
+    /// Percent of oxygen saturation.
+    Spo2,
+}
+
+/// What a patient must have at hand to be asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// 体温計
+    Thermometer,
+    /// パルスオキシメーター
+    Oximeter,
+}
+
+/// A condition on the answer to an earlier question. An answer that was not given meets none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Condition {
+    /// The code of the earlier question.
+    pub question: String,
+    /// What its answer must be.
+    pub test: Test,
+}
+
+/// What an answer must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Test {
+    /// This answer.
+    Is(Answer),
+    /// A number not above this, in the unit of the keys.
+    AtMost(i32),
+    /// A number not below this, in the unit of the keys.
+    AtLeast(i32),
+}
+
+impl Questionnaire {
+    /// The questionnaire that is built in: `recuperation`, version 1.
+    pub fn recuperation() -> Arc<Self> {
+        let read = parse::questionnaire(RECUPERATION, &Catalog::embedded());
+        Arc::new(read.expect("checked by its own test"))
+    }
+
+    /// The id and version as observations store it: `recuperation@1`.
+    pub fn key(&self) -> String {
+        format!("{}@{}", self.id, self.version)
+    }
+
+    /// The question with this code.
+    pub fn question(&self, code: &str) -> Option<&Question> {
+        self.questions.iter().find(|question| question.code == code)
+    }
+}
+
+impl Question {
+    /// Whether the question belongs into `script`, given what is known so far.
+    pub fn is_due(&self, script: Script, answers: &[(String, Answer)]) -> bool {
+        let conditions = match (script, &self.ask_when_short) {
+            (Script::Short, Some(conditions)) => conditions,
+            _ => &self.ask_when,
+        };
+        self.scripts.contains(&script)
+            && (conditions.is_empty() || conditions.iter().any(|one| one.holds(answers)))
+    }
+}
+
+impl Condition {
+    fn holds(&self, answers: &[(String, Answer)]) -> bool {
+        let of_question = answers.iter().rev().find(|(code, _)| *code == self.question);
+        of_question.is_some_and(|(_, answer)| match (self.test, *answer) {
+            (Test::Is(wanted), given) => wanted == given,
+            (Test::AtMost(limit), Answer::Number(number)) => number <= limit,
+            (Test::AtLeast(limit), Answer::Number(number)) => number >= limit,
+            _ => false,
+        })
+    }
+}
+
+impl ChoiceKeys {
+    /// 1 = はい, 2 = いいえ, 3 = わからない.
+    pub const STANDARD: Self = Self { yes: 1, no: 2, unknown: Some(3) };
+
+    /// What this key says; `None` if nothing.
+    pub fn meaning(self, key: u8) -> Option<YesNo> {
+        match key {
+            key if key == self.yes => Some(YesNo::Yes),
+            key if key == self.no => Some(YesNo::No),
+            key if Some(key) == self.unknown => Some(YesNo::Unknown),
+            _ => None,
+        }
+    }
 }
