@@ -4,5 +4,8 @@ pub mod case;
 pub mod evaluate;
 pub mod rule;
 
-pub use case::{Case, CaseState, Fact};
-pub use rule::{Priority, RuleSet};
+pub use case::{Case, CaseState, Change, Fact, FactSource};
+pub use evaluate::{
+    PatientFacts, concern, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
+};
+pub use rule::{Priority, RuleBook, RuleSet};
