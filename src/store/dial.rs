@@ -1,0 +1,319 @@
+//! Claims due attempts: the decision to call is made again in the transaction that commits it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use crate::base::clock::civil;
+use crate::base::id::{AttemptId, PatientId, SlotId};
+use crate::campaign::retry::SPACING;
+use crate::campaign::window::{EARLIEST, LATEST};
+use crate::campaign::{Attempt, Slot};
+use crate::ivr::Entry;
+use crate::observation::Channel;
+use crate::registry::{Episode, HealthCenter, Patient};
+use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
+use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
+use crate::store::{Dialect, Store, StoreError, Topic};
+
+/// Who claims, and on which terms.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// The name of this node, the same again after a restart.
+    pub node: String,
+    /// How long a claim holds without [`Store::extend_lease`].
+    pub lease: Duration,
+    /// A report by another channel this long before now makes the call needless (3 h).
+    pub grace: Duration,
+    /// Claim attempts at this patient only: somebody asked for this call now.
+    pub only: Option<PatientId>,
+}
+
+/// An attempt that is the claimant's to dial, and everything that the call needs.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The attempt, in the state dialing.
+    pub attempt: Attempt,
+    /// Its slot, in progress.
+    pub slot: Slot,
+    /// Whom to call.
+    pub patient: Patient,
+    /// In whose name.
+    pub health_center: HealthCenter,
+    /// The days under observation.
+    pub episode: Episode,
+    /// What was answered in earlier attempts at this slot, in order.
+    pub answered: Vec<Entry>,
+}
+
+impl Store {
+    /// Claims up to `limit` due attempts, so that no other worker dials them.
+    ///
+    /// For each, one transaction decides again: the slot is still due and inside its window and
+    /// the centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor
+    /// the patient is on the line, and the number was left alone for [`SPACING`]; no other channel
+    /// has reported, or else the slot is skipped and the attempt dropped.
+    pub async fn claim_due(
+        &self,
+        now: Timestamp,
+        claimant: &Claimant,
+        limit: u32,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut claims = Vec::new();
+        // Whatever a centre's hours say.
+        if !(EARLIEST..LATEST).contains(&civil(now).time()) {
+            return Ok(claims);
+        }
+        // Each turn of the loop settles one attempt for good, so it comes to an end.
+        while claims.len() < limit as usize {
+            match self.claim_one(now, claimant).await {
+                Ok(Turn::Claimed(claim)) => claims.push(*claim),
+                Ok(Turn::Skipped) => {}
+                Ok(Turn::NothingDue) => break,
+                // Another node has taken the same number, or the same patient, between our look
+                // and our write. What is left is for the next turn.
+                Err(StoreError::Conflict { .. }) => break,
+                // What is claimed must be dialled, whatever became of the rest.
+                Err(error) if claims.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(claims)
+    }
+
+    /// When the earliest due attempt falls due; to sleep until then.
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        const NEXT: &str = "select min(a.due_at) as due_at from attempt a where a.state = 'due'";
+        let mut session = self.glance().await?;
+        let row = sqlx::query(NEXT).fetch_one(session.connection()).await?;
+        Fields::new("attempt", &row).time_or_null("due_at")
+    }
+}
+
+/// What became of one look for a due attempt.
+enum Turn {
+    Claimed(Box<Claim>),
+    /// Not to be called any more.
+    Skipped,
+    NothingDue,
+}
+
+/// The attempt that is next, whose row this transaction holds.
+struct Candidate {
+    attempt: AttemptId,
+    slot: SlotId,
+    patient: PatientId,
+}
+
+/// The next attempt that may be dialled at this moment.
+macro_rules! select_candidate {
+    ($lock:literal) => {
+        concat!(
+            "select a.id, a.slot_id, a.patient_id from attempt a \
+             join slot s on s.id = a.slot_id \
+             join patient p on p.id = a.patient_id \
+             join health_center c on c.id = p.health_center_id \
+             where a.state = 'due' and a.due_at <= $1 \
+             and s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
+             and c.opens_at <= $2 and c.closes_at > $2 \
+             and ($4 = '' or a.patient_id = $4) \
+             and not exists (select 1 from attempt l \
+             where l.phone = a.phone and l.state in ('dialing', 'talking')) \
+             and not exists (select 1 from attempt l \
+             where l.phone = a.phone and l.ended_at > $3) \
+             and not exists (select 1 from attempt l \
+             where l.patient_id = a.patient_id and l.state in ('dialing', 'talking')) \
+             order by a.due_at, a.id limit 1",
+            $lock
+        )
+    };
+}
+
+// `begin immediate` has locked the whole file before the look.
+const SQLITE_CANDIDATE: &str = select_candidate!("");
+// Claimers do not wait for one another. The patient's row is locked too, so that a report by
+// another channel is either seen here or waits until the call is committed.
+const POSTGRES_CANDIDATE: &str = select_candidate!(" for no key update of a, s, p skip locked");
+
+impl Store {
+    async fn claim_one(&self, now: Timestamp, claimant: &Claimant) -> Result<Turn, StoreError> {
+        let mut session = self.write().await?;
+        let connection = session.connection();
+        let Some(candidate) = self.candidate(connection, now, claimant).await? else {
+            return Ok(Turn::NothingDue);
+        };
+        if let Some(reason) = reported_otherwise(connection, now, claimant, &candidate).await? {
+            give_up(connection, now, &candidate, "skipped", &reason).await?;
+            session.commit(&[Topic::Over]).await?;
+            return Ok(Turn::Skipped);
+        }
+        take(connection, now, claimant, &candidate).await?;
+        let claim = match load(connection, &candidate).await {
+            Ok(claim) => claim,
+            Err(StoreError::Corrupt { table, column }) => {
+                // A row that nobody can read must not stand in the way of all others; staff call.
+                drop(session);
+                let reason = format!("{table}.{column} を読めません");
+                let mut session = self.write().await?;
+                give_up(session.connection(), now, &candidate, "unreached", &reason).await?;
+                session.commit(&[Topic::Over]).await?;
+                return Ok(Turn::Skipped);
+            }
+            Err(other) => return Err(other),
+        };
+        session.commit(&[Topic::Call]).await?;
+        Ok(Turn::Claimed(Box::new(claim)))
+    }
+
+    async fn candidate(
+        &self,
+        connection: &mut AnyConnection,
+        now: Timestamp,
+        claimant: &Claimant,
+    ) -> Result<Option<Candidate>, StoreError> {
+        let row = sqlx::query(self.select_candidate())
+            .bind(millis(now))
+            .bind(time_of_day(civil(now).time()))
+            .bind(millis(now - SPACING))
+            .bind(claimant.only.map(|patient| patient.to_string()).unwrap_or_default())
+            .fetch_optional(connection)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let fields = Fields::new("attempt", &row);
+        Ok(Some(Candidate {
+            attempt: fields.parsed("id")?,
+            slot: fields.parsed("slot_id")?,
+            patient: fields.parsed("patient_id")?,
+        }))
+    }
+
+    fn select_candidate(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Sqlite => SQLITE_CANDIDATE,
+            Dialect::Postgres => POSTGRES_CANDIDATE,
+        }
+    }
+
+    /// How the database goes about [`Self::claim_due`]: its own plan, line by line. For tuning.
+    pub async fn explain_claim(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        let (explain, column) = match self.dialect {
+            Dialect::Sqlite => ("explain query plan ", "detail"),
+            Dialect::Postgres => ("explain ", "QUERY PLAN"),
+        };
+        let statement = format!("{explain}{}", self.select_candidate());
+        let mut session = self.write().await?;
+        // Two constants joined; nothing comes from outside.
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(millis(now))
+            .bind(time_of_day(civil(now).time()))
+            .bind(millis(now - SPACING))
+            .bind("")
+            .fetch_all(session.connection())
+            .await?;
+        Ok(rows.iter().map(|row| row.get(column)).collect())
+    }
+}
+
+/// Why the call is needless: another channel has reported for the slot, or a short while ago.
+async fn reported_otherwise(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    claimant: &Claimant,
+    candidate: &Candidate,
+) -> Result<Option<String>, StoreError> {
+    const REPORTED: &str = "select o.channel, o.effective_at from observation o \
+        where o.patient_id = $1 and o.channel <> 'outbound_call' and o.value <> 'unanswered' \
+        and (o.slot_id = $2 or (o.effective_at >= $3 and o.effective_at <= $4)) \
+        order by o.effective_at desc limit 1";
+    let row = sqlx::query(REPORTED)
+        .bind(candidate.patient.to_string())
+        .bind(candidate.slot.to_string())
+        .bind(millis(now - claimant.grace))
+        .bind(millis(now))
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let fields = Fields::new("observation", &row);
+    let way = match fields.word("channel", Channel::parse)? {
+        Channel::Web => "Web入力済",
+        Channel::InboundCall => "折返し電話で報告済",
+        Channel::Staff => "職員入力済",
+        Channel::OutboundCall => "電話で報告済",
+    };
+    let at = civil(fields.time("effective_at")?);
+    Ok(Some(format!("{way} {:02}:{:02}", at.hour(), at.minute())))
+}
+
+/// Settles the slot without a call, and drops the attempt.
+async fn give_up(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    candidate: &Candidate,
+    state: &'static str,
+    reason: &str,
+) -> Result<(), StoreError> {
+    const SETTLE: &str = "update slot set state = $2, reason = $3, settled_at = $4 \
+        where id = $1 and state = 'due'";
+    const DROP: &str = "update attempt set state = 'dropped' where id = $1 and state = 'due'";
+    sqlx::query(SETTLE)
+        .bind(candidate.slot.to_string())
+        .bind(state)
+        .bind(reason)
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(DROP).bind(candidate.attempt.to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Writes down, before anything is sent, that this claimant dials.
+async fn take(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    claimant: &Claimant,
+    candidate: &Candidate,
+) -> Result<(), StoreError> {
+    const TAKE: &str = "update attempt set state = 'dialing', node = $2, lease_until = $3, \
+        dialed_at = $4 where id = $1 and state = 'due'";
+    const BEGIN: &str = "update slot set state = 'in_progress' where id = $1 and state = 'due'";
+    let taken = sqlx::query(TAKE)
+        .bind(candidate.attempt.to_string())
+        .bind(claimant.node.as_str())
+        .bind(millis(now + claimant.lease))
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await?;
+    let begun = sqlx::query(BEGIN).bind(candidate.slot.to_string()).execute(connection).await?;
+    if taken.rows_affected() == 1 && begun.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Stale { what: "attempt" })
+    }
+}
+
+async fn load(connection: &mut AnyConnection, candidate: &Candidate) -> Result<Claim, StoreError> {
+    const ATTEMPT: &str = select_attempts!("where a.id = $1");
+    const SLOT: &str = select_slots!("where s.id = $1");
+    const ANSWERED: &str = select_answers!(
+        "join attempt a on a.id = w.attempt_id where w.slot_id = $1 order by a.number, w.seq"
+    );
+    let attempt = sqlx::query(ATTEMPT)
+        .bind(candidate.attempt.to_string())
+        .fetch_one(&mut *connection)
+        .await?;
+    let slot =
+        sqlx::query(SLOT).bind(candidate.slot.to_string()).fetch_one(&mut *connection).await?;
+    let answered =
+        sqlx::query(ANSWERED).bind(candidate.slot.to_string()).fetch_all(&mut *connection).await?;
+    let slot = row::slot(&slot)?;
+    let patient = patient(connection, candidate.patient).await?;
+    Ok(Claim {
+        attempt: row::attempt(&attempt)?,
+        health_center: center_of(&health_centers(connection).await?, &patient)?,
+        episode: episode_by_id(connection, slot.episode).await?,
+        slot,
+        patient,
+        answered: answered.iter().map(row::entry).collect::<Result<_, _>>()?,
+    })
+}

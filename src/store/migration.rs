@@ -1,0 +1,82 @@
+//! The tables, brought up to date at start from texts that are part of the program.
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, SqlSafeStr};
+
+use crate::store::{Dialect, StoreError};
+
+macro_rules! migrations {
+    ($folder:literal) => {
+        [
+            include_str!(concat!("../../migrations/", $folder, "/0001_registry.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0002_campaign.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0003_answer.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0004_observation.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
+        ]
+    };
+}
+
+const SQLITE: [&str; NAMES.len()] = migrations!("sqlite");
+const POSTGRES: [&str; NAMES.len()] = migrations!("postgres");
+const NAMES: [&str; 5] = ["registry", "campaign", "answer", "observation", "escalation"];
+
+/// Applies what is missing, each migration whole or not at all.
+pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
+    let texts = match dialect {
+        Dialect::Sqlite => SQLITE,
+        Dialect::Postgres => POSTGRES,
+    };
+    let migrations = (1..).zip(NAMES).zip(texts).map(|((version, name), text)| {
+        Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect()).run(pool).await.map_err(explain)
+}
+
+fn explain(error: MigrateError) -> StoreError {
+    let reason = match error {
+        MigrateError::Execute(source) => return source.into(),
+        MigrateError::ExecuteMigration(source, version) => match source.into() {
+            StoreError::Refused { code } => format!("version {version} was refused ({code})"),
+            other => return other,
+        },
+        MigrateError::VersionMissing(version) => {
+            format!("the database has version {version}, which this program does not know")
+        }
+        MigrateError::VersionMismatch(version) => {
+            format!("version {version} was changed after it was applied")
+        }
+        MigrateError::Dirty(version) => format!("version {version} was applied halfway"),
+        _ => "the list of versions is not in order".to_owned(),
+    };
+    StoreError::Migration { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folders_is_part_of_the_program() {
+        for (folder, texts) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), NAMES.len());
+            for ((number, name), text) in (1..).zip(NAMES).zip(texts) {
+                let file = folder.join(format!("{number:04}_{name}.sql"));
+                assert_eq!(fs::read_to_string(file).unwrap(), text);
+                assert!(text.starts_with("-- Why: "), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_two_texts_differ_in_the_names_of_types_only() {
+        for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
+            let translated = sqlite.replace(") strict;", ");").replace(" integer", " bigint");
+            assert_eq!(translated, postgres);
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! Rows of the registry: health centres, patients, telephones, episodes.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use crate::base::Private;
+use crate::base::clock::civil;
+use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
+use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::store::row::{Fields, millis};
+use crate::store::{Store, StoreError, Topic};
+
+/// What an import did with one row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Imported {
+    /// The patient's id: the stored one if the patient was known.
+    pub patient: PatientId,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// The patient is new.
+    Created,
+    /// The patient was known; something is different now.
+    Updated,
+    /// Everything was already so.
+    Unchanged,
+}
+
+impl Store {
+    /// Saves a health centre. One with the same code is updated, and keeps its id, which is
+    /// returned.
+    pub async fn save_health_center(
+        &self,
+        now: Timestamp,
+        center: &HealthCenter,
+    ) -> Result<HealthCenterId, StoreError> {
+        // `returning` gives the id that stays: the old one where the code was known.
+        const SAVE: &str = "insert into health_center \
+            (id, code, name, kana, desk_phone, opens_at, closes_at, created_at, updated_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $8) \
+            on conflict (code) do update set name = excluded.name, kana = excluded.kana, \
+            desk_phone = excluded.desk_phone, opens_at = excluded.opens_at, \
+            closes_at = excluded.closes_at, updated_at = excluded.updated_at \
+            returning id";
+        let mut session = self.write().await?;
+        let row = sqlx::query(SAVE)
+            .bind(center.id.to_string())
+            .bind(center.code.as_str())
+            .bind(center.name.as_str())
+            .bind(center.kana.as_str())
+            .bind(center.desk_phone.as_str())
+            .bind(time_of_day(center.opens_at))
+            .bind(time_of_day(center.closes_at))
+            .bind(millis(now))
+            .fetch_one(session.connection())
+            .await?;
+        let id = Fields::new("health_center", &row).parsed("id")?;
+        session.commit(&[Topic::Registry]).await?;
+        Ok(id)
+    }
+
+    /// All health centres, by code.
+    pub async fn health_centers(&self) -> Result<Vec<HealthCenter>, StoreError> {
+        let mut session = self.read().await?;
+        let mut centers: Vec<_> =
+            health_centers(session.connection()).await?.into_values().collect();
+        centers.sort_by(|one, other| one.code.cmp(&other.code));
+        Ok(centers)
+    }
+
+    /// The health centre with this code.
+    pub async fn health_center(&self, code: &str) -> Result<Option<HealthCenter>, StoreError> {
+        let mut session = self.read().await?;
+        let centers = health_centers(session.connection()).await?;
+        Ok(centers.into_values().find(|center| center.code == code))
+    }
+
+    /// Saves a patient with telephones and, if given, the episode: all or nothing.
+    ///
+    /// A patient is known by centre and registration number; then the stored ids are kept and the
+    /// ids in the arguments are not used. An episode that overlaps the active one changes it; one
+    /// that does not ends it and begins a new one. Slots still due after the last day are skipped.
+    pub async fn import_patient(
+        &self,
+        now: Timestamp,
+        patient: &Patient,
+        episode: Option<&Episode>,
+    ) -> Result<Imported, StoreError> {
+        let mut session = self.write().await?;
+        let connection = session.connection();
+        let known = find_registered(connection, patient).await?;
+        let mut changed = false;
+        let mut saved = patient.clone();
+        match &known {
+            None => insert_patient(connection, now, patient).await?,
+            Some(known) => {
+                saved.id = known.id;
+                if saved != *known {
+                    update_patient(connection, now, &saved).await?;
+                    changed = true;
+                }
+            }
+        }
+        if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
+            replace_phones(connection, &saved).await?;
+        }
+        if let Some(episode) = episode {
+            changed |= save_episode(connection, now, saved.id, episode).await?;
+        }
+        let change = match (known, changed) {
+            (None, _) => Change::Created,
+            (Some(_), true) => Change::Updated,
+            (Some(_), false) => {
+                return Ok(Imported { patient: saved.id, change: Change::Unchanged });
+            }
+        };
+        session.commit(&[Topic::Registry]).await?;
+        Ok(Imported { patient: saved.id, change })
+    }
+
+    /// One patient.
+    pub async fn patient(&self, id: PatientId) -> Result<Patient, StoreError> {
+        let mut session = self.read().await?;
+        patient(session.connection(), id).await
+    }
+
+    /// The patients known by both identifiers; more than one only if two centres use the same
+    /// number.
+    pub async fn find_patient(
+        &self,
+        registration_number: &str,
+        birth_date: Date,
+    ) -> Result<Vec<Patient>, StoreError> {
+        const FIND: &str =
+            select_patients!("where p.registration_number = $1 and p.birth_date = $2");
+        let mut session = self.read().await?;
+        let rows = sqlx::query(FIND)
+            .bind(registration_number)
+            .bind(birth_date.to_string())
+            .fetch_all(session.connection())
+            .await?;
+        fold_patients(&rows)
+    }
+
+    /// All patients of a centre, by registration number.
+    pub async fn patients(&self, center: HealthCenterId) -> Result<Vec<Patient>, StoreError> {
+        const OF_CENTER: &str = select_patients!("where p.health_center_id = $1");
+        let mut session = self.read().await?;
+        let rows =
+            sqlx::query(OF_CENTER).bind(center.to_string()).fetch_all(session.connection()).await?;
+        fold_patients(&rows)
+    }
+}
+
+/// The health centres by id; there are few.
+pub(super) async fn health_centers(
+    connection: &mut AnyConnection,
+) -> Result<HashMap<HealthCenterId, HealthCenter>, StoreError> {
+    const ALL: &str =
+        "select id, code, name, kana, desk_phone, opens_at, closes_at from health_center";
+    let rows = sqlx::query(ALL).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| {
+            let fields = Fields::new("health_center", row);
+            let center = HealthCenter {
+                id: fields.parsed("id")?,
+                code: fields.text("code")?.to_owned(),
+                name: fields.text("name")?.to_owned(),
+                kana: fields.text("kana")?.to_owned(),
+                desk_phone: fields.text("desk_phone")?.to_owned(),
+                opens_at: fields.parsed("opens_at")?,
+                closes_at: fields.parsed("closes_at")?,
+            };
+            Ok((center.id, center))
+        })
+        .collect()
+}
+
+/// Takes the centre that a patient names out of all.
+pub(super) fn center_of(
+    centers: &HashMap<HealthCenterId, HealthCenter>,
+    patient: &Patient,
+) -> Result<HealthCenter, StoreError> {
+    let center = centers.get(&patient.health_center).cloned();
+    center.ok_or(StoreError::NotFound { what: "health center" })
+}
+
+/// A time of day that sorts as text, whatever its fraction of a second.
+pub(super) fn time_of_day(time: Time) -> String {
+    format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
+}
+
+/// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
+macro_rules! select_patients {
+    ($rest:literal) => {
+        concat!(
+            "select p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
+             p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
+             f.number, f.role from patient p left join patient_phone f on f.patient_id = p.id ",
+            $rest,
+            " order by p.registration_number, p.id, f.position"
+        )
+    };
+}
+pub(super) use select_patients;
+
+/// Reads the rows of `select_patients!`.
+pub(super) fn fold_patients(rows: &[AnyRow]) -> Result<Vec<Patient>, StoreError> {
+    let mut patients: Vec<Patient> = Vec::new();
+    for row in rows {
+        let id = Fields::new("patient", row).parsed("id")?;
+        let is_known = patients.last().is_some_and(|last| last.id == id);
+        if !is_known {
+            patients.push(patient_without_phones(row)?);
+        }
+        let fields = Fields::new("patient_phone", row);
+        if fields.text_or_null("number")?.is_some()
+            && let Some(patient) = patients.last_mut()
+        {
+            let role = fields.word("role", PhoneRole::parse)?;
+            patient.phones.push(PatientPhone { number: fields.parsed("number")?, role });
+        }
+    }
+    Ok(patients)
+}
+
+fn patient_without_phones(row: &AnyRow) -> Result<Patient, StoreError> {
+    let fields = Fields::new("patient", row);
+    let risks = fields.text("risks")?.split_whitespace().map(RiskFlag::parse);
+    Ok(Patient {
+        id: fields.parsed("id")?,
+        health_center: fields.parsed("health_center_id")?,
+        registration_number: fields.text("registration_number")?.to_owned(),
+        birth_date: Private::new(fields.parsed("birth_date")?),
+        name: Private::new(fields.text("name")?.to_owned()),
+        kana: Private::new(fields.text("kana")?.to_owned()),
+        language: fields.parsed("language")?,
+        has_thermometer: fields.flag("has_thermometer")?,
+        has_oximeter: fields.flag("has_oximeter")?,
+        slow_speech: fields.flag("slow_speech")?,
+        lives_alone: fields.flag("lives_alone")?,
+        risks: risks.collect::<Option<_>>().ok_or_else(|| fields.corrupt("risks"))?,
+        phones: Vec::new(),
+    })
+}
+
+pub(super) async fn patient(
+    connection: &mut AnyConnection,
+    id: PatientId,
+) -> Result<Patient, StoreError> {
+    const BY_ID: &str = select_patients!("where p.id = $1");
+    let rows = sqlx::query(BY_ID).bind(id.to_string()).fetch_all(connection).await?;
+    fold_patients(&rows)?.pop().ok_or(StoreError::NotFound { what: "patient" })
+}
+
+/// The patients under observation on a day.
+pub(super) async fn patients_on(
+    connection: &mut AnyConnection,
+    date: Date,
+) -> Result<Vec<Patient>, StoreError> {
+    const ON: &str = select_patients!(
+        "where p.id in (select e.patient_id from episode e \
+         where e.state = 'active' and e.first_day <= $1 and e.last_day >= $1)"
+    );
+    let rows = sqlx::query(ON).bind(date.to_string()).fetch_all(connection).await?;
+    fold_patients(&rows)
+}
+
+/// The active episodes that cover a day, by patient: each has at most one.
+pub(super) async fn episodes_on(
+    connection: &mut AnyConnection,
+    date: Date,
+) -> Result<HashMap<PatientId, Episode>, StoreError> {
+    const ON: &str = "select id, patient_id, first_day, last_day, call_times from episode \
+        where state = 'active' and first_day <= $1 and last_day >= $1";
+    let rows = sqlx::query(ON).bind(date.to_string()).fetch_all(connection).await?;
+    rows.iter().map(|row| episode(row).map(|episode| (episode.patient, episode))).collect()
+}
+
+pub(super) async fn episode_by_id(
+    connection: &mut AnyConnection,
+    id: EpisodeId,
+) -> Result<Episode, StoreError> {
+    const BY_ID: &str =
+        "select id, patient_id, first_day, last_day, call_times from episode where id = $1";
+    episode(&sqlx::query(BY_ID).bind(id.to_string()).fetch_one(connection).await?)
+}
+
+fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
+    let fields = Fields::new("episode", row);
+    let call_times = fields.text("call_times")?.split_whitespace().map(str::parse);
+    Ok(Episode {
+        id: fields.parsed("id")?,
+        patient: fields.parsed("patient_id")?,
+        first_day: fields.parsed("first_day")?,
+        last_day: fields.parsed("last_day")?,
+        call_times: call_times
+            .collect::<Result<_, _>>()
+            .map_err(|_| fields.corrupt("call_times"))?,
+    })
+}
+
+async fn find_registered(
+    connection: &mut AnyConnection,
+    patient: &Patient,
+) -> Result<Option<Patient>, StoreError> {
+    const REGISTERED: &str =
+        select_patients!("where p.health_center_id = $1 and p.registration_number = $2");
+    let rows = sqlx::query(REGISTERED)
+        .bind(patient.health_center.to_string())
+        .bind(patient.registration_number.as_str())
+        .fetch_all(connection)
+        .await?;
+    Ok(fold_patients(&rows)?.pop())
+}
+
+async fn insert_patient(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: &Patient,
+) -> Result<(), StoreError> {
+    const INSERT: &str = "insert into patient (id, birth_date, name, kana, language, \
+        has_thermometer, has_oximeter, slow_speech, lives_alone, risks, updated_at, \
+        health_center_id, registration_number, created_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11)";
+    save_patient(connection, INSERT, now, patient).await
+}
+
+async fn update_patient(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: &Patient,
+) -> Result<(), StoreError> {
+    const UPDATE: &str = "update patient set birth_date = $2, name = $3, kana = $4, language = $5, \
+        has_thermometer = $6, has_oximeter = $7, slow_speech = $8, lives_alone = $9, risks = $10, \
+        updated_at = $11 where id = $1 and health_center_id = $12 and registration_number = $13";
+    save_patient(connection, UPDATE, now, patient).await
+}
+
+async fn save_patient(
+    connection: &mut AnyConnection,
+    statement: &'static str,
+    now: Timestamp,
+    patient: &Patient,
+) -> Result<(), StoreError> {
+    let risks: Vec<_> = patient.risks.iter().map(|risk| risk.as_str()).collect();
+    sqlx::query(statement)
+        .bind(patient.id.to_string())
+        .bind(patient.birth_date.expose().to_string())
+        .bind(patient.name.expose().as_str())
+        .bind(patient.kana.expose().as_str())
+        .bind(patient.language.code())
+        .bind(i64::from(patient.has_thermometer))
+        .bind(i64::from(patient.has_oximeter))
+        .bind(i64::from(patient.slow_speech))
+        .bind(i64::from(patient.lives_alone))
+        .bind(risks.join(" "))
+        .bind(millis(now))
+        .bind(patient.health_center.to_string())
+        .bind(patient.registration_number.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn replace_phones(
+    connection: &mut AnyConnection,
+    patient: &Patient,
+) -> Result<(), StoreError> {
+    const CLEAR: &str = "delete from patient_phone where patient_id = $1";
+    const INSERT: &str = "insert into patient_phone (patient_id, position, number, role) \
+        values ($1, $2, $3, $4)";
+    sqlx::query(CLEAR).bind(patient.id.to_string()).execute(&mut *connection).await?;
+    for (position, phone) in (1_i64..).zip(&patient.phones) {
+        sqlx::query(INSERT)
+            .bind(patient.id.to_string())
+            .bind(position)
+            .bind(phone.number.e164())
+            .bind(phone.role.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether anything changed.
+async fn save_episode(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: PatientId,
+    wanted: &Episode,
+) -> Result<bool, StoreError> {
+    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
+        where patient_id = $1 and state = 'active'";
+    const UPDATE: &str = "update episode set first_day = $2, last_day = $3, call_times = $4, \
+        updated_at = $5 where id = $1";
+    const END: &str = "update episode set state = 'ended', updated_at = $2 where id = $1";
+    const INSERT: &str = "insert into episode \
+        (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state) \
+        values ($1, $2, $3, $4, $5, $5, $6, 'active')";
+    let call_times: Vec<_> = wanted.call_times.iter().copied().map(time_of_day).collect();
+    let row =
+        sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(&mut *connection).await?;
+    if let Some(active) = row.as_ref().map(episode).transpose()? {
+        let same = Episode { id: active.id, patient, ..wanted.clone() };
+        if active == same {
+            return Ok(false);
+        }
+        if active.first_day <= wanted.last_day && wanted.first_day <= active.last_day {
+            sqlx::query(UPDATE)
+                .bind(active.id.to_string())
+                .bind(wanted.first_day.to_string())
+                .bind(wanted.last_day.to_string())
+                .bind(call_times.join(" "))
+                .bind(millis(now))
+                .execute(&mut *connection)
+                .await?;
+            skip_slots_after(connection, now, active.id, wanted.last_day).await?;
+            return Ok(true);
+        }
+        sqlx::query(END)
+            .bind(active.id.to_string())
+            .bind(millis(now))
+            .execute(&mut *connection)
+            .await?;
+        skip_slots_after(connection, now, active.id, active.last_day.min(civil(now).date()))
+            .await?;
+    }
+    sqlx::query(INSERT)
+        .bind(wanted.id.to_string())
+        .bind(wanted.first_day.to_string())
+        .bind(wanted.last_day.to_string())
+        .bind(call_times.join(" "))
+        .bind(millis(now))
+        .bind(patient.to_string())
+        .execute(connection)
+        .await?;
+    Ok(true)
+}
+
+/// Nobody is called after the last day.
+async fn skip_slots_after(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    episode: EpisodeId,
+    last_day: Date,
+) -> Result<(), StoreError> {
+    const SKIP: &str = "update slot set state = 'skipped', reason = '観察期間終了', \
+        settled_at = $3 where episode_id = $1 and date > $2 and state = 'due'";
+    const DROP: &str = "update attempt set state = 'dropped' where state = 'due' \
+        and slot_id in (select s.id from slot s where s.episode_id = $1 and s.state = 'skipped')";
+    sqlx::query(SKIP)
+        .bind(episode.to_string())
+        .bind(last_day.to_string())
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(DROP).bind(episode.to_string()).execute(connection).await?;
+    Ok(())
+}

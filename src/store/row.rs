@@ -1,0 +1,219 @@
+//! Rows become domain types at once; a value that cannot be read names its table and column only.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use crate::base::id::{AttemptId, SlotId};
+use crate::call::{Completion, Respondent};
+use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
+use crate::ivr::{Answer, Entry};
+use crate::observation::{Channel, Observation};
+use crate::store::StoreError;
+
+/// The columns of one row, and the table to name if one of them cannot be read.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'r> {
+    table: &'static str,
+    row: &'r AnyRow,
+}
+
+impl<'r> Fields<'r> {
+    pub(super) fn new(table: &'static str, row: &'r AnyRow) -> Self {
+        Self { table, row }
+    }
+
+    pub(super) fn corrupt(&self, column: &'static str) -> StoreError {
+        StoreError::Corrupt { table: self.table, column }
+    }
+
+    pub(super) fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
+        self.row.try_get::<&str, _>(column).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn text_or_null(&self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
+        self.row.try_get::<Option<&str>, _>(column).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn integer<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T, StoreError> {
+        let value = self.row.try_get::<i64, _>(column).map_err(|_| self.corrupt(column))?;
+        T::try_from(value).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn integer_or_null<T: TryFrom<i64>>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let value = self.row.try_get::<Option<i64>, _>(column).map_err(|_| self.corrupt(column))?;
+        value.map(|value| T::try_from(value).map_err(|_| self.corrupt(column))).transpose()
+    }
+
+    pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.integer::<i64>(column)? != 0)
+    }
+
+    pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        Timestamp::from_millisecond(self.integer(column)?).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn time_or_null(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let value = self.integer_or_null(column)?;
+        value
+            .map(|value| Timestamp::from_millisecond(value).map_err(|_| self.corrupt(column)))
+            .transpose()
+    }
+
+    /// A text that its own type reads: an id, a date, a number of a telephone.
+    pub(super) fn parsed<T: FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.text(column)?.parse().map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn parsed_or_null<T: FromStr>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.text_or_null(column)?;
+        text.map(|text| text.parse().map_err(|_| self.corrupt(column))).transpose()
+    }
+
+    /// A word that the function reads.
+    pub(super) fn word<T>(
+        &self,
+        column: &'static str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or_else(|| self.corrupt(column))
+    }
+
+    pub(super) fn word_or_null<T>(
+        &self,
+        column: &'static str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let text = self.text_or_null(column)?;
+        text.map(|text| parse(text).ok_or_else(|| self.corrupt(column))).transpose()
+    }
+}
+
+/// A moment as it is stored: milliseconds UTC.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// Selects slots, as `s`, under the names that [`slot`] reads.
+macro_rules! select_slots {
+    ($rest:literal) => {
+        concat!(
+            "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
+             s.state, s.reason from slot s ",
+            $rest
+        )
+    };
+}
+pub(super) use select_slots;
+
+pub(super) fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
+    let fields = Fields::new("slot", row);
+    Ok(Slot {
+        id: fields.parsed("id")?,
+        episode: fields.parsed("episode_id")?,
+        patient: fields.parsed("patient_id")?,
+        date: fields.parsed("date")?,
+        number: fields.integer("number")?,
+        due_from: fields.time("due_from")?,
+        due_to: fields.time("due_to")?,
+        state: fields.word("state", SlotState::parse)?,
+        reason: fields.text_or_null("reason")?.map(str::to_owned),
+    })
+}
+
+/// Selects attempts, as `a`, under the names that [`attempt`] reads.
+macro_rules! select_attempts {
+    ($rest:literal) => {
+        concat!(
+            "select a.id, a.slot_id, a.patient_id, a.number, a.phone, a.due_at, a.state, \
+             a.dialed_at, a.answered_at, a.ended_at, a.disposition, a.respondent, a.completion \
+             from attempt a ",
+            $rest
+        )
+    };
+}
+pub(super) use select_attempts;
+
+pub(super) fn attempt(row: &AnyRow) -> Result<Attempt, StoreError> {
+    let fields = Fields::new("attempt", row);
+    Ok(Attempt {
+        id: fields.parsed("id")?,
+        slot: fields.parsed("slot_id")?,
+        number: fields.integer("number")?,
+        phone: fields.parsed("phone")?,
+        due_at: fields.time("due_at")?,
+        state: fields.word("state", AttemptState::parse)?,
+        dialed_at: fields.time_or_null("dialed_at")?,
+        answered_at: fields.time_or_null("answered_at")?,
+        ended_at: fields.time_or_null("ended_at")?,
+        disposition: fields.parsed_or_null("disposition")?,
+        respondent: fields.word_or_null("respondent", Respondent::parse)?,
+        completion: fields.word_or_null("completion", Completion::parse)?,
+    })
+}
+
+/// Selects answers, as `w`, under the names that [`entry`] reads.
+macro_rules! select_answers {
+    ($rest:literal) => {
+        concat!(
+            "select w.attempt_id, w.slot_id, w.patient_id, w.seq, w.question, w.asked, w.keys, \
+             w.answer, w.respondent, w.questionnaire, w.given_at from answer w ",
+            $rest
+        )
+    };
+}
+pub(super) use select_answers;
+
+pub(super) fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
+    let fields = Fields::new("answer", row);
+    Ok(Entry {
+        seq: fields.integer("seq")?,
+        question: fields.text("question")?.to_owned(),
+        asked: fields.integer("asked")?,
+        keys: fields.text("keys")?.to_owned(),
+        answer: fields.word("answer", Answer::parse)?,
+        at: fields.time("given_at")?,
+    })
+}
+
+/// Selects observations, as `o`, under the names that [`observation`] reads.
+macro_rules! select_observations {
+    ($rest:literal) => {
+        concat!(
+            "select o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, \
+             o.effective_at, o.respondent, o.channel, o.questionnaire, o.supersedes \
+             from observation o ",
+            $rest
+        )
+    };
+}
+pub(super) use select_observations;
+
+pub(super) fn observation(row: &AnyRow) -> Result<Observation, StoreError> {
+    let fields = Fields::new("observation", row);
+    let attempt = fields.parsed_or_null::<AttemptId>("attempt_id")?;
+    Ok(Observation {
+        id: fields.parsed("id")?,
+        patient: fields.parsed("patient_id")?,
+        slot: fields.parsed_or_null::<SlotId>("slot_id")?,
+        source: attempt.zip(fields.integer_or_null("seq")?),
+        code: fields.text("code")?.to_owned(),
+        value: fields.word("value", Answer::parse)?,
+        effective_at: fields.time("effective_at")?,
+        respondent: fields.word("respondent", Respondent::parse)?,
+        channel: fields.word("channel", Channel::parse)?,
+        questionnaire: fields.text("questionnaire")?.to_owned(),
+        supersedes: fields.parsed_or_null("supersedes")?,
+    })
+}

@@ -1,0 +1,286 @@
+//! From episodes to slots, and from due slots to attempts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::AnyConnection;
+
+use crate::base::id::{AttemptId, PatientId, SlotId};
+use crate::campaign::plan::PhonesInUse;
+use crate::campaign::retry::SPACING;
+use crate::campaign::{Attempt, NewSlot, PlannedAttempt, Slot, SlotState};
+use crate::registry::{Episode, HealthCenter, Patient};
+use crate::store::registry::{center_of, episodes_on, health_centers, patient, patients_on};
+use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
+use crate::store::{Store, StoreError, Topic};
+
+/// An emergency of the day before holds up no call.
+const LATELY: Duration = Duration::from_hours(24);
+
+/// An active episode that covers a day.
+#[derive(Clone, Debug)]
+pub struct UnderObservation {
+    /// The episode.
+    pub episode: Episode,
+    /// Its patient.
+    pub patient: Patient,
+    /// The patient's health centre.
+    pub health_center: HealthCenter,
+}
+
+/// A due slot that waits for a decision: call again, when and where, or give up.
+#[derive(Clone, Debug)]
+pub struct SlotToPlan {
+    /// The slot.
+    pub slot: Slot,
+    /// The patient, with telephones in the order of dialling.
+    pub patient: Patient,
+    /// The patient's health centre, with its hours.
+    pub health_center: HealthCenter,
+    /// All attempts so far, by number.
+    pub attempts: Vec<Attempt>,
+    /// When the patient last answered what was an emergency (P1), within the last day.
+    pub emergency_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// The active episodes that cover the day.
+    pub async fn episodes_on(&self, date: Date) -> Result<Vec<UnderObservation>, StoreError> {
+        let mut session = self.read().await?;
+        let connection = session.connection();
+        let centers = health_centers(connection).await?;
+        let mut episodes = episodes_on(connection, date).await?;
+        let patients = patients_on(connection, date).await?;
+        let observed = patients.into_iter().filter_map(|patient| {
+            let episode = episodes.remove(&patient.id)?;
+            Some(center_of(&centers, &patient).map(|health_center| UnderObservation {
+                episode,
+                patient,
+                health_center,
+            }))
+        });
+        observed.collect()
+    }
+
+    /// Opens slots; those that exist already stay as they are. Returns how many are new.
+    pub async fn open_slots(&self, now: Timestamp, slots: &[NewSlot]) -> Result<u32, StoreError> {
+        const OPEN: &str = "insert into slot \
+            (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, 'due', $8) \
+            on conflict (episode_id, date, number) do nothing";
+        let mut session = self.write().await?;
+        let mut opened = 0;
+        for slot in slots {
+            let done = sqlx::query(OPEN)
+                .bind(self.mint::<SlotId>(now).to_string())
+                .bind(slot.episode.to_string())
+                .bind(slot.patient.to_string())
+                .bind(slot.date.to_string())
+                .bind(i64::from(slot.number))
+                .bind(millis(slot.due_from))
+                .bind(millis(slot.due_to))
+                .bind(millis(now))
+                .execute(session.connection())
+                .await?;
+            opened += u32::from(done.rows_affected() > 0);
+        }
+        if opened > 0 {
+            session.commit(&[Topic::Slot]).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Due slots inside their window that have no attempt due or under way, the oldest first.
+    pub async fn slots_to_plan(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SlotToPlan>, StoreError> {
+        const TO_PLAN: &str = select_slots!(
+            "where s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
+             and not exists (select 1 from attempt a where a.slot_id = s.id \
+             and a.state in ('due', 'dialing', 'talking')) \
+             order by s.due_from, s.id limit $2"
+        );
+        let mut session = self.read().await?;
+        let connection = session.connection();
+        let rows = sqlx::query(TO_PLAN)
+            .bind(millis(now))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let centers = health_centers(connection).await?;
+        let emergencies = emergencies(connection, now - LATELY).await?;
+        let mut slots = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let slot = row::slot(row)?;
+            let patient = patient(connection, slot.patient).await?;
+            let health_center = center_of(&centers, &patient)?;
+            let attempts = attempts_at(connection, slot.id).await?;
+            let emergency_at = emergencies.get(&slot.patient).copied();
+            slots.push(SlotToPlan { slot, patient, health_center, attempts, emergency_at });
+        }
+        Ok(slots)
+    }
+
+    /// When a due slot begins or ends next; in the past if one has ended that
+    /// [`Self::expire_slots`] would settle.
+    pub async fn next_slot_change(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        const NEXT: &str = "select min(case when s.due_from > $1 then s.due_from else s.due_to end) \
+            as changes_at from slot s where s.state = 'due'";
+        let mut session = self.glance().await?;
+        let row = sqlx::query(NEXT).bind(millis(now)).fetch_one(session.connection()).await?;
+        Fields::new("slot", &row).time_or_null("changes_at")
+    }
+
+    /// The telephones that are being called or about to be, and those that were a short while ago.
+    pub async fn phones_in_use(&self, now: Timestamp) -> Result<PhonesInUse, StoreError> {
+        const BUSY: &str = "select a.phone from attempt a \
+            where a.state in ('dialing', 'talking') or (a.state = 'due' and a.due_at <= $1)";
+        const ENDED: &str = "select a.phone, max(a.ended_at) as ended_at from attempt a \
+            where a.ended_at > $1 group by a.phone";
+        let mut session = self.read().await?;
+        let busy = sqlx::query(BUSY).bind(millis(now)).fetch_all(session.connection()).await?;
+        let ended =
+            sqlx::query(ENDED).bind(millis(now - SPACING)).fetch_all(session.connection()).await?;
+        let busy = busy.iter().map(|row| Fields::new("attempt", row).parsed("phone"));
+        let last_ended = ended.iter().map(|row| {
+            let fields = Fields::new("attempt", row);
+            Ok((fields.parsed("phone")?, fields.time("ended_at")?))
+        });
+        Ok(PhonesInUse {
+            busy: busy.collect::<Result<_, StoreError>>()?,
+            last_ended: last_ended.collect::<Result<_, StoreError>>()?,
+        })
+    }
+
+    /// Adds an attempt. `None` if the slot is no longer due, has an attempt that is due or under
+    /// way, or has had an attempt of this number: somebody else was faster.
+    pub async fn add_attempt(
+        &self,
+        now: Timestamp,
+        planned: &PlannedAttempt,
+    ) -> Result<Option<AttemptId>, StoreError> {
+        // The slot is locked first, so that nobody settles it in between.
+        const LOCK: &str = "update slot set state = state where id = $1 and state = 'due' \
+            and not exists (select 1 from attempt a where a.slot_id = slot.id \
+            and a.state in ('due', 'dialing', 'talking')) returning patient_id";
+        const ADD: &str = "insert into attempt \
+            (id, slot_id, patient_id, number, phone, due_at, state, created_at) \
+            values ($1, $2, $3, $4, $5, $6, 'due', $7) on conflict do nothing";
+        let mut session = self.write().await?;
+        let row = sqlx::query(LOCK)
+            .bind(planned.slot.to_string())
+            .fetch_optional(session.connection())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let patient: PatientId = Fields::new("slot", &row).parsed("patient_id")?;
+        let id = self.mint::<AttemptId>(now);
+        let done = sqlx::query(ADD)
+            .bind(id.to_string())
+            .bind(planned.slot.to_string())
+            .bind(patient.to_string())
+            .bind(i64::from(planned.number))
+            .bind(planned.phone.e164())
+            .bind(millis(planned.due_at))
+            .bind(millis(now))
+            .execute(session.connection())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        session.commit(&[Topic::Due]).await?;
+        Ok(Some(id))
+    }
+
+    /// Settles a slot that is due, and drops its attempt that is due. A slot that is under way or
+    /// settled is [`StoreError::Stale`].
+    pub async fn close_slot(
+        &self,
+        now: Timestamp,
+        slot: SlotId,
+        state: SlotState,
+        reason: Option<&str>,
+    ) -> Result<(), StoreError> {
+        const CLOSE: &str = "update slot set state = $2, reason = $3, settled_at = $4 \
+            where id = $1 and state = 'due'";
+        let mut session = self.write().await?;
+        let done = sqlx::query(CLOSE)
+            .bind(slot.to_string())
+            .bind(state.as_str())
+            .bind(reason)
+            .bind(millis(now))
+            .execute(session.connection())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Stale { what: "slot" });
+        }
+        drop_due_attempt(session.connection(), slot).await?;
+        session.commit(&[Topic::Over]).await
+    }
+
+    /// Settles the due slots whose window has closed: partial if something was answered,
+    /// unreached if somebody was called, else expired. Slots under way are left alone.
+    pub async fn expire_slots(&self, now: Timestamp) -> Result<Vec<SlotId>, StoreError> {
+        const EXPIRE: &str = "update slot set settled_at = $1, state = case \
+            when exists (select 1 from answer w where w.slot_id = slot.id \
+            and w.answer <> 'unanswered') then 'partial' \
+            when exists (select 1 from attempt a where a.slot_id = slot.id \
+            and a.state = 'done') then 'unreached' \
+            else 'expired' end \
+            where state = 'due' and due_to <= $1 returning id";
+        let mut session = self.write().await?;
+        let rows = sqlx::query(EXPIRE).bind(millis(now)).fetch_all(session.connection()).await?;
+        let mut expired = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let id = Fields::new("slot", row).parsed("id")?;
+            drop_due_attempt(session.connection(), id).await?;
+            expired.push(id);
+        }
+        if !expired.is_empty() {
+            session.commit(&[Topic::Over]).await?;
+        }
+        Ok(expired)
+    }
+}
+
+/// All attempts at a slot, by number.
+async fn attempts_at(
+    connection: &mut AnyConnection,
+    slot: SlotId,
+) -> Result<Vec<Attempt>, StoreError> {
+    const OF_SLOT: &str = select_attempts!("where a.slot_id = $1 order by a.number");
+    let rows = sqlx::query(OF_SLOT).bind(slot.to_string()).fetch_all(connection).await?;
+    rows.iter().map(row::attempt).collect()
+}
+
+/// When patients last gave an answer of the highest priority, since then.
+async fn emergencies(
+    connection: &mut AnyConnection,
+    since: Timestamp,
+) -> Result<HashMap<PatientId, Timestamp>, StoreError> {
+    const LAST: &str = "select k.patient_id, max(x.at) as at from case_fact x \
+        join escalation_case k on k.id = x.case_id \
+        where x.priority = 'p1' and x.source = 'answer' and x.at >= $1 group by k.patient_id";
+    let rows = sqlx::query(LAST).bind(millis(since)).fetch_all(connection).await?;
+    let last = rows.iter().map(|row| {
+        let fields = Fields::new("case_fact", row);
+        Ok((fields.parsed("patient_id")?, fields.time("at")?))
+    });
+    last.collect()
+}
+
+/// A settled slot wants no call.
+pub(super) async fn drop_due_attempt(
+    connection: &mut AnyConnection,
+    slot: SlotId,
+) -> Result<(), StoreError> {
+    const DROP: &str = "update attempt set state = 'dropped' where slot_id = $1 and state = 'due'";
+    sqlx::query(DROP).bind(slot.to_string()).execute(connection).await?;
+    Ok(())
+}

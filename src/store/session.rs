@@ -1,0 +1,96 @@
+//! A transaction, and what goes with it: the wake-up after a commit, the clock held while it runs.
+
+use std::sync::{Arc, mpsc};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task;
+
+use crate::store::change::Bell;
+use crate::store::{StoreError, Topic};
+
+/// One transaction. Dropped without a commit, it changes nothing.
+pub(super) struct Session {
+    transaction: Transaction<'static, Any>,
+    bell: Arc<Bell>,
+    _held: Option<Held>,
+}
+
+impl Session {
+    pub(super) async fn begin(
+        clock: &ClockHold,
+        pool: &AnyPool,
+        statement: &'static str,
+        bell: &Arc<Bell>,
+    ) -> Result<Self, StoreError> {
+        let held = clock.hold().await;
+        let transaction = pool.begin_with(statement).await?;
+        Ok(Self { transaction, bell: Arc::clone(bell), _held: held })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+
+    /// Makes the changes last, and wakes whoever waits for changes of these topics.
+    pub(super) async fn commit(self, topics: &[Topic]) -> Result<(), StoreError> {
+        self.transaction.commit().await?;
+        self.bell.ring(topics);
+        Ok(())
+    }
+}
+
+/// A connection for one statement.
+pub(super) struct Glance {
+    connection: PoolConnection<Any>,
+    _held: Option<Held>,
+}
+
+impl Glance {
+    pub(super) async fn new(clock: &ClockHold, pool: &AnyPool) -> Result<Self, StoreError> {
+        let held = clock.hold().await;
+        Ok(Self { connection: pool.acquire().await?, _held: held })
+    }
+
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        &mut self.connection
+    }
+}
+
+/// Whether tokio's paused clock is held while the database works.
+///
+/// SQLite works in a thread of its own, which tokio does not know of: its paused clock would take
+/// the wait for idleness and jump to the next deadline.
+#[derive(Clone, Debug)]
+pub(super) enum ClockHold {
+    Free,
+    /// One at a time: the order of tokio's tasks is the same in every run, that of threads is not.
+    Held(Arc<Mutex<()>>),
+}
+
+/// Holds the clock until it is dropped: tokio does not advance a paused clock while a blocking
+/// task runs.
+pub(super) struct Held {
+    _release: mpsc::Sender<()>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl ClockHold {
+    pub(super) fn held() -> Self {
+        Self::Held(Arc::default())
+    }
+
+    pub(super) async fn hold(&self) -> Option<Held> {
+        match self {
+            Self::Free => None,
+            Self::Held(turn) => {
+                let turn = Arc::clone(turn).lock_owned().await;
+                let (release, released) = mpsc::channel();
+                // The error that ends the wait is the drop of the sender.
+                drop(task::spawn_blocking(move || released.recv()));
+                Some(Held { _release: release, _turn: turn })
+            }
+        }
+    }
+}
