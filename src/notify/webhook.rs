@@ -30,12 +30,9 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
-    /// The address cannot be used.
-    #[error("the webhook address must be https (http only for this machine), not {url:?}")]
-    Address {
-        /// What was configured.
-        url: String,
-    },
+    /// The address cannot be used. It is not shown, for it may hold a token.
+    #[error("the webhook address must be https (http only for this machine)")]
+    Address,
     /// The secret is too short to protect anything.
     #[error("the webhook secret has {length} bytes, but at least {SHORTEST_SECRET} are needed")]
     WeakSecret {
@@ -60,7 +57,7 @@ const SHORTEST_SECRET: usize = 24;
 #[derive(Clone, Debug)]
 pub struct Webhook {
     client: reqwest::Client,
-    url: Url,
+    url: Private<Url>,
     secret: Private<String>,
 }
 
@@ -70,11 +67,10 @@ impl Webhook {
     /// # Errors
     /// If the address or the secret cannot be used.
     pub fn new(config: Config) -> Result<Self, NotifyError> {
-        let address = || NotifyError::Address { url: config.url.clone() };
-        let url = Url::parse(&config.url).map_err(|_| address())?;
+        let url = Url::parse(&config.url).map_err(|_| NotifyError::Address)?;
         let is_this_machine = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine) {
-            return Err(address());
+            return Err(NotifyError::Address);
         }
         let length = config.secret.expose().len();
         if length < SHORTEST_SECRET {
@@ -86,7 +82,7 @@ impl Webhook {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(NotifyError::Unreachable)?;
-        Ok(Self { client, url, secret: config.secret })
+        Ok(Self { client, url: Private::new(url), secret: config.secret })
     }
 
     /// Delivers one message. Cancel-safe: a message that was cut off is simply sent again.
@@ -103,7 +99,7 @@ impl Webhook {
         let timestamp = now.as_second();
         let response = self
             .client
-            .post(self.url.clone())
+            .post(self.url.expose().clone())
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", &id)
             .header("webhook-timestamp", timestamp)
@@ -163,7 +159,7 @@ mod tests {
             "http://localhost.example.org/",
         ] {
             let refused = Webhook::new(config(url, long));
-            assert!(matches!(refused, Err(NotifyError::Address { .. })), "{url}");
+            assert!(matches!(refused, Err(NotifyError::Address)), "{url}");
         }
         let refused = Webhook::new(config("https://example.org/hook", "short"));
         assert!(matches!(refused, Err(NotifyError::WeakSecret { length: 5 })));
