@@ -1,0 +1,164 @@
+//! Observations, and the ways in which calls and slots ended → cases, and messages about them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use tracing::{error, info};
+
+use crate::base::Now;
+use crate::base::clock::{civil, timestamp};
+use crate::base::id::{PatientId, SlotId};
+use crate::campaign::{Attempt, Slot};
+use crate::escalation::evaluate::{
+    PatientFacts, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
+};
+use crate::escalation::{Fact, RuleSet};
+use crate::observation::Observation;
+use crate::store::{CaseChange, Evaluated, StoreError};
+use crate::worker::{LOOK_BACK, Road, Turn};
+
+/// Rows of each kind per turn.
+const BATCH: u32 = 256;
+
+/// When staff meet about those who were not reached (MHLW 2022-01-14: 当日17時締め).
+const MEETING: Time = Time::constant(17, 0, 0, 0);
+
+/// What the step remembers between its turns. Forgetting it costs needless queries.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The day whose silence was judged.
+    judged: Option<Date>,
+}
+
+/// Judges the day's silence once the hour of the meeting has come: a missed day is graver for some
+/// than a missed call.
+async fn judge_silence<C>(
+    road: &Road<C>,
+    rules: &RuleSet,
+    now: Now,
+    memory: &mut Memory,
+) -> anyhow::Result<usize> {
+    let today = now.date();
+    if memory.judged == Some(today) || civil(now.timestamp).time() < MEETING {
+        return Ok(0);
+    }
+    let mut n_silent = 0;
+    for one in road.store.episodes_on(today).await? {
+        let slots = road.store.slots_of(one.patient.id, today).await?;
+        let traits = PatientFacts::of(&one.patient, today);
+        let facts = evaluate_day(rules, traits, &slots, now.timestamp);
+        if !facts.is_empty() {
+            n_silent += 1;
+            let nothing = Evaluated::default();
+            road.store.add_facts(now.timestamp, one.patient.id, &facts, &nothing).await?;
+        }
+    }
+    memory.judged = Some(today);
+    Ok(n_silent)
+}
+
+/// When the day's silence is to be judged, if that is still to come.
+fn next_meeting(now: Now, memory: &Memory) -> Option<Timestamp> {
+    let today = now.date();
+    (memory.judged != Some(today)).then(|| timestamp(today.to_datetime(MEETING)))
+}
+
+/// What no rule has seen yet of one patient.
+#[derive(Default)]
+struct Unseen {
+    observations: Vec<Observation>,
+    attempts: Vec<Attempt>,
+    slots: Vec<Slot>,
+}
+
+/// Applies the rules to everything that no rule has seen.
+pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
+    let observations = road.store.observations_to_evaluate(BATCH).await?;
+    let attempts = road.store.attempts_to_evaluate(BATCH).await?;
+    let slots = road.store.slots_to_evaluate(BATCH).await?;
+    let more = [observations.len(), attempts.len(), slots.len()].contains(&(BATCH as usize));
+
+    let mut unseen: BTreeMap<PatientId, Unseen> = BTreeMap::new();
+    for observation in observations {
+        unseen.entry(observation.patient).or_default().observations.push(observation);
+    }
+    for (patient, attempt) in attempts {
+        unseen.entry(patient).or_default().attempts.push(attempt);
+    }
+    for slot in slots {
+        unseen.entry(slot.patient).or_default().slots.push(slot);
+    }
+    let rules = road.rules.effective_on(now.date()).context("no rules are in force today")?;
+    let done = unseen.len() + judge_silence(road, rules, now, memory).await?;
+    for (patient, unseen) in unseen {
+        // One patient whose rows cannot be read must not keep the others from being judged.
+        if let Err(error) = judge_and_store(road, rules, patient, &unseen, now).await {
+            let is_passing = error.downcast_ref::<StoreError>().is_some_and(StoreError::may_retry);
+            if is_passing {
+                return Err(error);
+            }
+            error!(%patient, "patient {patient} cannot be judged: {error:#}");
+        }
+    }
+    Ok(Turn { done, more, next: next_meeting(now, memory) })
+}
+
+async fn judge_and_store<C>(
+    road: &Road<C>,
+    rules: &RuleSet,
+    patient: PatientId,
+    unseen: &Unseen,
+    now: Now,
+) -> anyhow::Result<()> {
+    let facts = judge(road, rules, patient, unseen, now).await?;
+    let evaluated = Evaluated {
+        observations: unseen.observations.iter().map(|observation| observation.id).collect(),
+        attempts: unseen.attempts.iter().map(|attempt| attempt.id).collect(),
+        slots: unseen.slots.iter().map(|slot| slot.id).collect(),
+    };
+    match road.store.add_facts(now.timestamp, patient, &facts, &evaluated).await? {
+        CaseChange::Opened(case) => info!(%case, "case {case} opened"),
+        CaseChange::Raised(case) => info!(%case, "case {case} became graver"),
+        CaseChange::Lowered(case) => info!(%case, "case {case} became less grave"),
+        CaseChange::Added(_) | CaseChange::Unchanged => {}
+    }
+    Ok(())
+}
+
+async fn judge<C>(
+    road: &Road<C>,
+    rules: &RuleSet,
+    patient: PatientId,
+    unseen: &Unseen,
+    now: Now,
+) -> anyhow::Result<Vec<Fact>> {
+    let since = now.timestamp - LOOK_BACK;
+    let traits = PatientFacts::of(&road.store.patient(patient).await?, now.date());
+    let mut facts = Vec::new();
+
+    let history = road.store.history(patient, since).await?;
+    let mut reports: Vec<Option<SlotId>> =
+        unseen.observations.iter().map(|observation| observation.slot).collect();
+    reports.dedup();
+    for slot in reports {
+        // A report is judged as a whole: what its earlier answers said counts, too.
+        let report: Vec<Observation> =
+            history.iter().filter(|observation| observation.slot == slot).cloned().collect();
+        facts.extend(evaluate(rules, traits, &history, &report));
+    }
+
+    if !unseen.attempts.is_empty() {
+        let attempts = road.store.attempts_of(patient, since).await?;
+        for attempt in &unseen.attempts {
+            let up_to = attempts.iter().position(|one| one.id == attempt.id);
+            let until_then = up_to.and_then(|index| attempts.get(..=index)).unwrap_or_default();
+            facts.extend(evaluate_attempts(rules, traits, until_then));
+        }
+    }
+    for slot in &unseen.slots {
+        facts.extend(evaluate_slot(rules, traits, slot, now.timestamp));
+    }
+    Ok(facts)
+}

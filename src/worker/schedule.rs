@@ -1,0 +1,98 @@
+//! Episodes → slots → attempts that are due.
+
+use std::time::{Duration, Instant};
+
+use jiff::civil::{Date, Time};
+use tracing::{debug, info};
+
+use crate::base::Now;
+use crate::base::clock::timestamp;
+use crate::campaign::Window;
+use crate::campaign::plan::{OpenSlot, plan};
+
+use crate::campaign::schedule::slots_on;
+use crate::worker::{Road, Turn};
+
+/// Patients may be enrolled at any moment, by any process.
+const LOOK_FOR_PATIENTS_EVERY: Duration = Duration::from_secs(30);
+
+/// Slots that are planned in one turn.
+const BATCH: u32 = 1024;
+
+/// What the step remembers between its turns. Forgetting it costs a few needless queries.
+#[derive(Default)]
+pub(super) struct Memory {
+    opened: Option<(Date, Instant)>,
+}
+
+/// Opens today's slots, plans the attempts of those that are due, closes those that are over.
+pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
+    let opened = open_slots(road, now, memory).await?;
+    let mut next = road.store.next_slot_change(now.timestamp).await?;
+    let mut expired = 0;
+    if next.is_some_and(|at| at <= now.timestamp) {
+        expired = road.store.expire_slots(now.timestamp).await?.len();
+        next = road.store.next_slot_change(now.timestamp).await?;
+    }
+    let midnight = now.date().tomorrow().map(|date| timestamp(date.to_datetime(Time::midnight())));
+    let next = next.into_iter().chain(midnight.ok()).min();
+
+    let slots = road.store.slots_to_plan(now.timestamp, BATCH).await?;
+    if slots.is_empty() {
+        return Ok(Turn { done: opened + expired, more: false, next });
+    }
+    let in_use = road.store.phones_in_use(now.timestamp).await?;
+    let open: Vec<OpenSlot<'_>> = slots
+        .iter()
+        .map(|one| OpenSlot {
+            slot: &one.slot,
+            attempts: &one.attempts,
+            phones: one.patient.phones.iter().map(|phone| phone.number.clone()).collect(),
+            window: Window::of(&one.health_center),
+            emergency_at: one.emergency_at,
+        })
+        .collect();
+    // Enough that no line is ever idle, few enough that an urgent retry need not queue for long:
+    // as many attempts wait as calls can be made at once. The end of a call brings the next turn.
+    let capacity = road.config.limits.calls_at_once.saturating_mul(2);
+    let capacity = capacity.saturating_sub(in_use.busy.len());
+    let plan = plan(now.timestamp, &open, &in_use, capacity, &road.config.retry);
+    for planned in &plan.attempts {
+        road.store.add_attempt(now.timestamp, planned).await?;
+    }
+    for closing in &plan.closings {
+        let reason = closing.reason.as_str();
+        info!(slot = %closing.slot, state = closing.state.as_str(), reason, "slot {} closed", closing.slot);
+        road.store.close_slot(now.timestamp, closing.slot, closing.state, Some(reason)).await?;
+    }
+    let done = opened + expired + plan.attempts.len() + plan.closings.len();
+    Ok(Turn { done, more: false, next })
+}
+
+async fn open_slots<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<usize> {
+    let today = now.date();
+    let is_fresh = |(date, at): (Date, Instant)| {
+        date == today && now.instant.saturating_duration_since(at) < LOOK_FOR_PATIENTS_EVERY
+    };
+    if memory.opened.is_some_and(is_fresh) {
+        return Ok(0);
+    }
+    let slots: Vec<_> = road
+        .store
+        .episodes_on(today)
+        .await?
+        .iter()
+        .flat_map(|one| {
+            let window = Window::of(&one.health_center);
+            slots_on(today, &one.episode, &window, &road.config.schedule)
+        })
+        // Who is enrolled in the afternoon is not late for the morning.
+        .filter(|slot| slot.due_to > now.timestamp)
+        .collect();
+    let opened = road.store.open_slots(now.timestamp, &slots).await?;
+    if opened > 0 {
+        debug!(opened, date = %today, "{opened} slots opened");
+    }
+    memory.opened = Some((today, now.instant));
+    Ok(opened as usize)
+}

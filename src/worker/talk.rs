@@ -1,0 +1,278 @@
+//! An answered line ⇄ the dialogue. Each answer is committed before the next question is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::ToSpan;
+use jiff::civil::DateTime;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{error, warn};
+
+use crate::base::Now;
+use crate::base::clock::civil;
+use crate::call::{Carrier, Clip, Completion, Ended, Line, LineEvent, Respondent};
+use crate::escalation::RuleSet;
+use crate::escalation::evaluate::{PatientFacts, concern, evaluate};
+use crate::ivr::session::{Input, Output, Profile, Session, utterances};
+use crate::ivr::{Concern, Entry, Script, Utterance};
+use crate::observation::derive::{self, Derived, derive};
+use crate::observation::{Channel, Observation};
+use crate::prompt::Pace;
+use crate::registry::PhoneRole;
+use crate::store::Claim;
+use crate::worker::dial::Lease;
+use crate::worker::{LOOK_BACK, Road, Step};
+
+/// An interview that is ready to begin: everything that it may say can be said.
+pub(super) struct Interview {
+    session: Session,
+    pace: Pace,
+    rules: Arc<RuleSet>,
+    /// What was observed of the patient before this call.
+    history: Vec<Observation>,
+    /// What was observed in this call so far.
+    observed: Vec<Observation>,
+    /// An answer of this call was an emergency.
+    alarmed: bool,
+}
+
+/// What the dialogue came to.
+pub(super) struct Talked {
+    /// How the telephone part ended.
+    pub(super) ended: Ended,
+    /// Who answered.
+    pub(super) respondent: Respondent,
+    /// How far the dialogue came.
+    pub(super) completion: Completion,
+    /// An answer was an emergency: staff call now, and no machine.
+    pub(super) alarmed: bool,
+}
+
+/// Makes everything ready that the interview may need, before the telephone rings.
+///
+/// # Errors
+/// If something that may have to be said cannot be said, or the store is away.
+pub(super) async fn prepare<C: Carrier>(
+    road: &Road<C>,
+    claim: &Claim,
+    now: Now,
+) -> anyhow::Result<Interview> {
+    let profile = profile(claim, now);
+    let needed = utterances(&road.questionnaire, &profile);
+    let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
+    let library = Arc::clone(&road.library);
+    tokio::task::spawn_blocking(move || library.prepare(&needed, pace))
+        .await
+        .context("the speech of the interview broke off")?
+        .context("the interview cannot be spoken")?;
+    let since = now.timestamp - LOOK_BACK;
+    let mut history = road.store.history(claim.patient.id, since).await?;
+    // What this slot's earlier attempts observed belongs to the present report.
+    let observed =
+        history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
+    let rules = road
+        .rules
+        .effective_on(now.date())
+        .with_context(|| format!("no rules are in force on {}", now.date()))?
+        .clone();
+    Ok(Interview {
+        session: Session::new(Arc::clone(&road.questionnaire), profile),
+        pace,
+        rules: Arc::new(rules),
+        history,
+        observed,
+        alarmed: false,
+    })
+}
+
+/// Holds the dialogue until the line is gone. What was answered is committed as it is given.
+pub(super) async fn hold<C: Carrier>(
+    road: &Road<C>,
+    claim: &Claim,
+    mut interview: Interview,
+    mut line: C::Line,
+) -> Talked {
+    let attempt = claim.attempt.id;
+    let patient = claim.patient.id;
+    let mut lease = Lease::new(road);
+    interview.session.handle_input(road.clock.now(), Input::Answered);
+    loop {
+        // Do all that the session asks for before hearing anything new.
+        let deadline = loop {
+            match interview.session.poll_output() {
+                Output::Say(said) => {
+                    line.play(interview.clips(road, &said));
+                    road.progress.tell(attempt, patient, Step::Saying(said));
+                }
+                Output::StopSaying => line.stop_playing(),
+                Output::Identified(respondent) => {
+                    road.progress.tell(attempt, patient, Step::Identified(respondent));
+                }
+                Output::Record(entry) => {
+                    let input = interview.record(road, claim, &entry).await;
+                    if matches!(input, Input::Recorded(_)) {
+                        road.progress.tell(attempt, patient, Step::Stored(entry));
+                    }
+                    interview.session.handle_input(road.clock.now(), input);
+                }
+                Output::HangUp => line.hang_up(),
+                Output::Wait(deadline) => break deadline,
+            }
+        };
+        let input = tokio::select! {
+            // A key that was pressed in time counts, also if the deadline has come meanwhile.
+            biased;
+            event = line.next_event() => match event {
+                LineEvent::Digit(digit) => {
+                    road.progress.tell(attempt, patient, Step::Key);
+                    Input::Digit(digit)
+                }
+                LineEvent::PlayEnded => Input::PlayEnded,
+                LineEvent::Heard(heard) => Input::Heard(heard),
+                LineEvent::Ended(ended) => {
+                    interview.session.handle_input(road.clock.now(), Input::HungUp);
+                    return interview.end(road, claim, ended).await;
+                }
+                // It was answered already.
+                LineEvent::Ringing | LineEvent::Answered => continue,
+            },
+            () = sleep_until(deadline.map_or_else(far, Instant::from_std)), if deadline.is_some() => {
+                Input::Timeout
+            }
+            () = lease.is_due() => {
+                if lease.extend(road, claim).await.is_err() {
+                    line.hang_up();
+                }
+                continue;
+            }
+        };
+        interview.session.handle_input(road.clock.now(), input);
+    }
+}
+
+impl Interview {
+    fn clips<C>(&self, road: &Road<C>, said: &[Utterance]) -> Vec<Arc<Clip>> {
+        said.iter()
+            .filter_map(|utterance| {
+                let clip = road.library.clip(utterance, self.pace);
+                if clip.is_none() {
+                    // `prepare` and the session's own list of utterances exclude it.
+                    error!(prompt = utterance.prompt, "a prompt was not ready");
+                }
+                clip
+            })
+            .collect()
+    }
+
+    /// Commits an answer, and tells the session how much it weighs.
+    async fn record<C>(&mut self, road: &Road<C>, claim: &Claim, entry: &Entry) -> Input {
+        let started = road.clock.now().instant;
+        let questionnaire = road.questionnaire.key();
+        let respondent = self.session.respondent();
+        loop {
+            let now = road.clock.now();
+            let stored = road.store.record_answer(
+                now.timestamp,
+                claim.attempt.id,
+                entry,
+                respondent,
+                &questionnaire,
+            );
+            let stored = stored.await;
+            let waited = road.clock.now().instant - started;
+            match stored {
+                Ok(()) => return Input::Recorded(self.weigh(road, claim, entry, now)),
+                Err(error) if error.may_retry() && waited < road.config.patience_with_store => {
+                    warn!(attempt = %claim.attempt.id, %error, "cannot store an answer yet");
+                    sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => {
+                    error!(attempt = %claim.attempt.id, %error, "cannot store an answer");
+                    return Input::NotRecorded;
+                }
+            }
+        }
+    }
+
+    /// What the rules make of the call so far. The case itself is made by `escalate`, from the
+    /// store; here only the words are chosen that the patient must hear.
+    fn weigh<C>(&mut self, road: &Road<C>, claim: &Claim, entry: &Entry, now: Now) -> Concern {
+        let context = derive::Context {
+            patient: claim.patient.id,
+            slot: Some(claim.slot.id),
+            attempt: claim.attempt.id,
+            respondent: self.session.respondent(),
+            channel: Channel::OutboundCall,
+            questionnaire: road.questionnaire.key(),
+        };
+        match derive(&context, entry, road.store.mint(now.timestamp)) {
+            Derived::Observed(observation) => self.observed.push(observation),
+            Derived::Unanswered { .. } => return Concern::None,
+        }
+        let traits = PatientFacts::of(&claim.patient, now.date());
+        let facts = evaluate(&self.rules, traits, &self.history, &self.observed);
+        let concern = concern(&facts);
+        self.alarmed |= concern == Concern::Emergency;
+        concern
+    }
+
+    /// Stores what the session still wants to store once the far end is gone.
+    async fn end<C>(mut self, road: &Road<C>, claim: &Claim, ended: Ended) -> Talked {
+        loop {
+            match self.session.poll_output() {
+                Output::Record(entry) => {
+                    let input = self.record(road, claim, &entry).await;
+                    self.session.handle_input(road.clock.now(), input);
+                }
+                Output::Wait(_) => break,
+                Output::Say(_) | Output::StopSaying | Output::Identified(_) | Output::HangUp => {}
+            }
+        }
+        let (respondent, completion) = (self.session.respondent(), self.session.completion());
+        Talked { ended, respondent, completion, alarmed: self.alarmed }
+    }
+}
+
+/// A deadline that is never waited for; `select!` wants some instant.
+fn far() -> Instant {
+    Instant::now()
+}
+
+fn profile(claim: &Claim, now: Now) -> Profile {
+    let patient = &claim.patient;
+    let born = patient.birth_date.expose();
+    let family_name = patient.kana.expose().split([' ', '　']).next().unwrap_or_default();
+    Profile {
+        health_center: claim.health_center.kana.clone(),
+        desk_phone: claim.health_center.desk_phone.clone(),
+        family_name: family_name.to_owned().into(),
+        birth: (born.month(), born.day()).into(),
+        has_thermometer: patient.has_thermometer,
+        has_oximeter: patient.has_oximeter,
+        slow_speech: patient.slow_speech,
+        script: if claim.slot.number == 1 { Script::Full } else { Script::Short },
+        family_may_answer: patient.phones.iter().any(|phone| phone.role == PhoneRole::Family),
+        answered: claim
+            .answered
+            .iter()
+            .map(|entry| (entry.question.clone(), entry.answer))
+            .collect(),
+        next_call: next_call(claim, now),
+        today: now.date(),
+        leave_message: false,
+    }
+}
+
+/// The next agreed time of day, today or tomorrow, while the episode lasts.
+fn next_call(claim: &Claim, now: Now) -> Option<DateTime> {
+    let here = civil(now.timestamp);
+    // A retry of this slot is no new call, so look beyond its window.
+    let after = here.max(civil(claim.slot.due_from));
+    let tomorrow = here.date().checked_add(1.day()).ok()?;
+    [here.date(), tomorrow]
+        .into_iter()
+        .filter(|day| claim.episode.covers(*day))
+        .flat_map(|day| claim.episode.call_times.iter().map(move |time| day.to_datetime(*time)))
+        .find(|at| *at > after)
+}
