@@ -1,0 +1,176 @@
+//! `mimamori bench`: simultaneous interviews on this machine, measured.
+//!
+//! Both sides run in this process: the service with its trunk, and the simulated carrier with its
+//! patients. So the CPU time holds both, and a real service costs less.
+
+use std::collections::BTreeMap;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::app::simulated::{self, Plan, Simulation};
+use crate::call::{Completion, Respondent};
+use crate::sim::Temper;
+use crate::trunk::media;
+use crate::worker::{self, News, Step};
+
+/// What is measured.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// 同時通話の数 / How many interviews at once
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    calls: u16,
+    /// 音声だけを測る秒数(省略すると問診全体) / Only the media engine, for so many seconds
+    #[arg(long)]
+    media_seconds: Option<u32>,
+}
+
+/// Longer than any interview may last, dialling included.
+const LONGEST: Duration = Duration::from_mins(12);
+
+/// Runs the benchmark and prints what was measured.
+pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let mut out = stdout();
+    let calls = usize::from(options.calls);
+    if let Some(seconds) = options.media_seconds {
+        let report = tokio::task::spawn_blocking(move || media::bench::run(calls, seconds))
+            .await
+            .context("the benchmark broke off")??;
+        writeln!(out, "{report}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = std::env::temp_dir().join(format!("mimamori-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let simulation = simulated::build(Plan {
+        folder: &folder,
+        tempers: vec![Temper::Prompt; calls],
+        seed: 1,
+        lines: calls,
+        // All are talking before the first has ended.
+        calls_per_second: u32::from(options.calls / 10).max(1),
+    })
+    .await?;
+    let result = measure(simulation, calls).await;
+    // Invented people only, and the next run makes them again.
+    std::fs::remove_dir_all(&folder)?;
+    result
+}
+
+async fn measure(simulation: Simulation, calls: usize) -> anyhow::Result<ExitCode> {
+    let Simulation { road, carrier, trunk, clock } = simulation;
+    let news = road.progress.watch();
+    let (stop, stopped) = watch::channel(false);
+    let cpu_before = cpu_time()?;
+    let began = Instant::now();
+    let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
+    let ended = timeout(LONGEST, until_ended(news, calls)).await;
+    let wall = began.elapsed();
+    let cpu = cpu_time()?.saturating_sub(cpu_before);
+    stop.send_replace(true);
+    walking.await.context("the road broke off")??;
+    trunk.stop(Duration::ZERO).await;
+
+    let counts = ended.context("the interviews did not come to an end")??;
+    let date = clock.now().date();
+    let stored: BTreeMap<String, u32> = road
+        .store
+        .attempts_of_day(date)
+        .await?
+        .into_iter()
+        .map(|one| (one.attempt.phone.e164().to_owned(), one.answers))
+        .collect();
+    let seen = carrier.directory().calls();
+    let n_pressed: usize = seen.iter().map(|call| call.seen.keys.len()).sum();
+    let talked: Duration =
+        seen.iter().map(|call| call.began_at.duration_until(call.ended_at).unsigned_abs()).sum();
+    let minutes = talked.as_secs_f64() / 60.0;
+    let mut out = stdout();
+    writeln!(
+        out,
+        "interviews {calls}, at once at most {}, complete {}, wall {:.0} s",
+        carrier.directory().most_live(),
+        counts.complete,
+        wall.as_secs_f64()
+    )?;
+    for (ending, count) in &counts.endings {
+        writeln!(out, "  {count:5} {ending}")?;
+    }
+    writeln!(
+        out,
+        "keys: pressed {n_pressed}, heard {}; answers stored {} from {} patients",
+        counts.keys,
+        stored.values().sum::<u32>(),
+        stored.len()
+    )?;
+    writeln!(
+        out,
+        "CPU of service and simulator together: {:.2} s for {minutes:.1} call-minutes = {:.3} s a call-minute",
+        cpu.as_secs_f64(),
+        cpu.as_secs_f64() / minutes
+    )?;
+    let heard = carrier.heard();
+    let spacing = &heard.spacing_received;
+    writeln!(
+        out,
+        "packets of sound at the patients' side: {} received, {} lost; spacing p50 {:.2} ms, \
+         p99 {:.2} ms, max {:.1} ms",
+        heard.received,
+        heard.lost,
+        milliseconds(spacing.quantile(0.5)),
+        milliseconds(spacing.quantile(0.99)),
+        milliseconds(spacing.max)
+    )?;
+    let all_well = counts.complete == calls && counts.keys == n_pressed;
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the service noticed.
+#[derive(Default)]
+struct Counts {
+    complete: usize,
+    keys: usize,
+    /// How calls ended, and how often so.
+    endings: BTreeMap<String, usize>,
+}
+
+/// Watches until so many calls have ended.
+async fn until_ended(mut news: broadcast::Receiver<News>, calls: usize) -> anyhow::Result<Counts> {
+    let mut counts = Counts::default();
+    let mut ended = 0;
+    while ended < calls {
+        match news.recv().await.context("news was missed: the machine is too slow to count")?.step {
+            Step::Key => counts.keys += 1,
+            Step::Ended { disposition, respondent, completion } => {
+                ended += 1;
+                let words = [
+                    Some(disposition.as_str()),
+                    respondent.map(Respondent::as_str),
+                    completion.map(Completion::as_str),
+                ];
+                let words: Vec<&str> = words.into_iter().flatten().collect();
+                *counts.endings.entry(words.join(", ")).or_default() += 1;
+                counts.complete += usize::from(completion == Some(Completion::Complete));
+            }
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+fn cpu_time() -> anyhow::Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let total = usage.user_time() + usage.system_time();
+    Ok(Duration::from_micros(u64::try_from(total.num_microseconds())?))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,153 @@
+//! `mimamori check`: every problem at once, before the morning.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::timeout;
+
+use crate::app::{Configured, clock, house, open_store};
+use crate::base::id::Minter;
+use crate::config::Config;
+use crate::notify::Webhook;
+use crate::prompt::{Library, Pace};
+use crate::trunk::{Outage, Trunk, TrunkState};
+
+/// How long the carrier may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// After this long without an answer to a question the trunk counts as down.
+const SILENCE: Duration = Duration::from_secs(6);
+
+/// What was found, printed as it is found.
+struct Report {
+    out: std::io::Stdout,
+    problems: usize,
+}
+
+impl Report {
+    fn good(&mut self, what: &str, detail: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "  ✓ {what}: {detail}")?)
+    }
+
+    fn bad(&mut self, what: &str, error: &anyhow::Error) -> anyhow::Result<()> {
+        self.problems += 1;
+        Ok(writeln!(self.out, "  ✗ {what}: {error:#}")?)
+    }
+
+    fn note<T>(
+        &mut self,
+        what: &str,
+        result: anyhow::Result<T>,
+        detail: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<Option<T>> {
+        match result {
+            Ok(value) => {
+                self.good(what, &detail(&value))?;
+                Ok(Some(value))
+            }
+            Err(error) => {
+                self.bad(what, &error)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Checks configuration, database, prompts, questionnaire, rules, webhook and trunk.
+pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
+    let mut report = Report { out: std::io::stdout(), problems: 0 };
+    let loaded = configured.load();
+    if let Some(config) = report.note("設定 / configuration", loaded, |_| "OK".to_owned())? {
+        check(&config, &mut report).await?;
+    }
+    if report.problems == 0 {
+        writeln!(report.out, "問題はありません / no problems")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(report.out, "問題 {} 件 / {} problems", report.problems, report.problems)?;
+    Ok(ExitCode::FAILURE)
+}
+
+async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
+    let clock = clock::host();
+    let store = open_store(&config.database).await;
+    if let Some(store) = report.note("データベース / database", store, |_| "OK".to_owned())? {
+        let patients = store.episodes_on(clock.now().date()).await.map_err(Into::into);
+        report.note("患者 / patients", patients, |patients| {
+            format!("{} 人が観察中 / under observation today", patients.len())
+        })?;
+        store.close().await;
+    }
+    report.note("ルール / rules", house::rules(config), |rules| {
+        let effective = rules.effective_on(clock.now().date());
+        effective.map_or_else(|| "なし / none in force today".to_owned(), |set| set.version.clone())
+    })?;
+    let library = Library::open(config.prompts.clone()).map_err(Into::into);
+    let library = report.note("音声カタログ / prompts", library, |library| {
+        format!("{} prompts", library.prompt_ids().len())
+    })?;
+    if let Some(library) = library {
+        let questionnaire = house::questionnaire(config, &library);
+        let questionnaire =
+            report.note("問診票 / questionnaire", questionnaire, |one| one.key())?;
+        for settings in questionnaire.iter().flat_map(|_| &config.health_centers) {
+            let Some(questionnaire) = &questionnaire else { break };
+            let center = house::health_center(
+                settings,
+                Minter::new(super::seed()?).mint(clock.now().timestamp),
+            );
+            let needed = house::for_any_patient(questionnaire, &center, clock.now().date());
+            let ready = library.prepare(&needed, Pace::Normal).map_err(Into::into);
+            let what = format!("音声 / speech ({})", settings.code);
+            report.note(&what, ready, |()| format!("{} prompts", needed.len()))?;
+        }
+    }
+    match &config.webhook {
+        None => report.good("通知 / webhook", "設定なし / none configured")?,
+        Some(webhook) => {
+            let made = Webhook::new(webhook.clone()).map_err(Into::into);
+            report.note("通知 / webhook", made, |_| "OK".to_owned())?;
+        }
+    }
+    match &config.trunk {
+        None => report.bad("回線 / trunk", &anyhow::anyhow!("設定なし / none configured"))?,
+        Some(settings) => {
+            let trunk = house::start_trunk(settings, &clock).await;
+            let sockets = |_: &Trunk| "ソケット OK / sockets open".to_owned();
+            if let Some(trunk) = report.note("回線 / trunk", trunk, sockets)? {
+                let state = answer_of(&trunk).await;
+                report.note("電話会社 / the carrier", state, ToString::to_string)?;
+                trunk.stop(Duration::ZERO).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for what the carrier says to our registration, or to a question whether it is there.
+async fn answer_of(trunk: &Trunk) -> anyhow::Result<&'static str> {
+    let mut state = trunk.watch();
+    let settled = state.wait_for(|state| *state != TrunkState::Starting);
+    let settled = timeout(ANSWER, settled).await;
+    settled.context("応答がありません / no answer")?.context("the trunk is gone")?;
+    // A trunk without registration is taken to be up until the carrier leaves a question open.
+    let down = state.wait_for(|state| matches!(state, TrunkState::Down(_)));
+    let _ = timeout(SILENCE, down).await;
+    let state = *state.borrow();
+    match state {
+        TrunkState::Up => Ok("OK"),
+        TrunkState::Down(Outage::Refused { status }) => bail!(
+            "登録を拒否されました(SIP {status}): アカウントとパスワードを確かめてください / \
+             the registration was refused: check account and password"
+        ),
+        TrunkState::Down(Outage::Silent) => {
+            bail!("応答がありません: server を確かめてください / no answer: check server")
+        }
+        TrunkState::Down(Outage::Unreachable) => {
+            bail!("ネットワークが届きません: server を確かめてください / unreachable: check server")
+        }
+        TrunkState::Starting | TrunkState::Stopping | TrunkState::Stopped => bail!("stopped"),
+    }
+}

@@ -1,0 +1,171 @@
+//! Builds from a configuration what several commands need: store, questionnaire, rules, prompts.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::civil::Date;
+use tracing::info;
+
+use crate::base::Clock;
+use crate::base::id::HealthCenterId;
+use crate::call::Carrier;
+use crate::config::{Config, HealthCenterSettings, TrunkSettings};
+use crate::escalation::RuleSet;
+use crate::escalation::rule::RuleBook;
+use crate::ivr::session::{Profile, utterances};
+use crate::ivr::{Blank, Questionnaire, Script, Utterance, parse};
+use crate::notify::Webhook;
+use crate::prompt::{Library, Pace};
+use crate::registry::HealthCenter;
+use crate::store::Store;
+use crate::trunk::Trunk;
+use crate::trunk::media::Engine;
+use crate::worker::{Progress, Road};
+
+/// All that stands before the first call can be placed.
+pub(super) struct House {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) questionnaire: Arc<Questionnaire>,
+    pub(super) rules: RuleBook,
+    pub(super) library: Arc<Library>,
+}
+
+/// Opens and reads everything, and makes every prompt ready that an interview can need.
+///
+/// # Errors
+/// If anything is missing: it is better not to start than to fall silent before a patient.
+pub(super) async fn build(config: Config, clock: &Clock) -> anyhow::Result<House> {
+    let store = super::open_store(&config.database).await?;
+    let now = clock.now();
+    for settings in &config.health_centers {
+        let center = health_center(settings, store.mint(now.timestamp));
+        store.save_health_center(now.timestamp, &center).await?;
+    }
+    let library = Library::open(config.prompts.clone()).context("the prompts cannot be used")?;
+    let questionnaire = questionnaire(&config, &library)?;
+    let rules = rules(&config)?;
+    let library = Arc::new(library);
+
+    let mut needed = Vec::new();
+    for center in store.health_centers().await? {
+        needed.extend(for_any_patient(&questionnaire, &center, now.date()));
+    }
+    info!(prompts = needed.len(), "making the prompts ready");
+    let speaking = Arc::clone(&library);
+    tokio::task::spawn_blocking(move || speaking.prepare(&needed, Pace::Normal))
+        .await
+        .context("the speech broke off")?
+        .context("prompts are missing, so nobody can be called")?;
+    Ok(House { config, store, questionnaire, rules, library })
+}
+
+impl House {
+    /// Starts the trunk.
+    ///
+    /// # Errors
+    /// If none is configured, or its sockets cannot be opened.
+    pub(super) async fn trunk(&self, clock: &Clock) -> anyhow::Result<Trunk> {
+        let settings = self.config.trunk.as_ref().context(
+            "設定に [trunk] がありません / the configuration has no [trunk]: nobody can be called",
+        )?;
+        start_trunk(settings, clock).await
+    }
+
+    /// Joins everything to the road.
+    ///
+    /// # Errors
+    /// If the webhook's address or secret cannot be used.
+    pub(super) fn road<C: Carrier>(self, carrier: C, clock: Clock) -> anyhow::Result<Road<C>> {
+        Ok(Road {
+            store: self.store,
+            carrier: Arc::new(carrier),
+            library: self.library,
+            questionnaire: self.questionnaire,
+            rules: self.rules,
+            clock,
+            webhook: self.config.webhook.map(Webhook::new).transpose()?,
+            config: self.config.worker,
+            progress: Progress::new(),
+        })
+    }
+}
+
+/// Starts the media threads and the trunk.
+pub(super) async fn start_trunk(settings: &TrunkSettings, clock: &Clock) -> anyhow::Result<Trunk> {
+    let engine = Engine::start(&settings.media).context("cannot start the media threads")?;
+    Ok(Trunk::start(settings.trunk.clone(), engine, clock.clone()).await?)
+}
+
+/// The centre with the id that the store will keep unless it knows the centre already.
+pub(super) fn health_center(settings: &HealthCenterSettings, id: HealthCenterId) -> HealthCenter {
+    HealthCenter {
+        id,
+        code: settings.code.clone(),
+        name: settings.name.clone(),
+        kana: settings.kana.clone(),
+        desk_phone: settings.desk_phone.clone(),
+        opens_at: settings.opens_at,
+        closes_at: settings.closes_at,
+    }
+}
+
+/// The configured questionnaire, or the shipped one; it may name the prompts of the library only.
+pub(super) fn questionnaire(
+    config: &Config,
+    library: &Library,
+) -> anyhow::Result<Arc<Questionnaire>> {
+    let Some(path) = &config.questionnaire else { return Ok(Questionnaire::recuperation()) };
+    let shown = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    let questionnaire = parse::questionnaire(&text, library.catalog())
+        .with_context(|| format!("the questionnaire {shown} cannot be used"))?;
+    Ok(Arc::new(questionnaire))
+}
+
+/// The shipped rules and the configured ones.
+pub(super) fn rules(config: &Config) -> anyhow::Result<RuleBook> {
+    let mut sets = Vec::new();
+    for path in &config.rules {
+        let shown = path.display().to_string();
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        sets.push(RuleSet::parse(&shown, &text)?);
+    }
+    Ok(RuleBook::with_shipped(sets)?)
+}
+
+/// What interviews in the name of this centre can say to anybody. Names and times of day are made
+/// ready before each call.
+pub(super) fn for_any_patient(
+    questionnaire: &Questionnaire,
+    center: &HealthCenter,
+    today: Date,
+) -> Vec<Utterance> {
+    let mut all = Vec::new();
+    for script in [Script::Full, Script::Short] {
+        for family_may_answer in [true, false] {
+            let profile = Profile {
+                health_center: center.kana.clone(),
+                desk_phone: center.desk_phone.clone(),
+                family_name: String::new().into(),
+                birth: (1, 1).into(),
+                has_thermometer: true,
+                has_oximeter: true,
+                slow_speech: false,
+                script,
+                family_may_answer,
+                answered: Vec::new(),
+                next_call: None,
+                today,
+                leave_message: false,
+            };
+            all.extend(utterances(questionnaire, &profile));
+        }
+    }
+    let is_personal = |blank: &Blank| matches!(blank, Blank::FamilyName(_) | Blank::Moment { .. });
+    all.retain(|utterance| !utterance.blanks.iter().any(is_personal));
+    all.sort_by_cached_key(ToString::to_string);
+    all.dedup();
+    all
+}

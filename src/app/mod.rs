@@ -1,0 +1,128 @@
+//! The composition root: what each command builds, starts and stops.
+
+mod bench;
+mod call;
+mod check;
+mod clock;
+mod demo;
+mod house;
+mod import;
+mod service;
+mod simulated;
+mod table;
+mod talk;
+mod views;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use crate::config::Config;
+use crate::store::Store;
+
+/// 見守りコール: 自宅で療養する人に電話をかけ、体調をたずね、急ぎの知らせを届けます。
+///
+/// Telephones people who recuperate at home, asks how they are, and raises the alarm.
+#[derive(Debug, Parser)]
+#[command(name = "mimamori", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// 設定なしで試す: 模擬の保健所・電話会社・患者 / Try it: a simulated centre, carrier and patients
+    Demo(demo::Options),
+    /// サービスを動かす / Run the service
+    Run(Configured),
+    /// いま一件だけ電話をかけ、経過を表示する / Place one interview now and print it as it goes
+    Call(call::Options),
+    /// 端末で問診を試す(キーを入力) / Hold the interview in the terminal, typing keys
+    Talk(talk::Options),
+    /// 患者一覧(CSV)を取り込む / Import a patient list (CSV)
+    Import(import::Options),
+    /// 健康状態一覧と観察記録 / List the state of health and the observations
+    Observations(views::ObservationsOptions),
+    /// 対応が必要なケース / List the cases that need a human
+    Cases(views::CasesOptions),
+    /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
+    Check(Configured),
+    /// 同時通話の測定 / Measure simultaneous interviews on this machine
+    Bench(bench::Options),
+}
+
+/// A command that needs the configuration file.
+#[derive(Args, Clone, Debug)]
+struct Configured {
+    /// 設定ファイル / The configuration file
+    #[arg(long, short, default_value = "mimamori.toml", env = "MIMAMORI_CONFIG")]
+    config: PathBuf,
+    /// データベース(設定より優先) / The database, instead of the configured one:
+    /// a file, or postgres://…
+    #[arg(long, env = "MIMAMORI_DATABASE")]
+    database: Option<String>,
+}
+
+impl Configured {
+    fn load(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(&self.config)?;
+        if let Some(database) = &self.database {
+            config.database.clone_from(database);
+        }
+        Ok(config)
+    }
+
+    /// The database alone: with `--database` no configuration is needed.
+    fn database_or_configured(&self) -> anyhow::Result<String> {
+        match &self.database {
+            Some(database) => Ok(database.clone()),
+            None => Ok(Config::load(&self.config)?.database),
+        }
+    }
+}
+
+/// Opens the store with ids that nobody can guess.
+async fn open_store(database: &str) -> anyhow::Result<Store> {
+    Store::open(database, seed()?).await.context("cannot open the database")
+}
+
+/// Randomness from the operating system.
+fn seed() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).context("the system gives no random numbers")?;
+    Ok(seed)
+}
+
+impl Arguments {
+    /// What is logged unless `RUST_LOG` says otherwise: commands that print for a person log
+    /// only what is wrong.
+    pub fn log_filter(&self) -> &'static str {
+        match self.command {
+            Command::Run(_) => "info",
+            _ => "warn",
+        }
+    }
+}
+
+/// Carries out one command.
+///
+/// # Errors
+/// With the whole chain of causes, to be printed once.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Run(configured) => service::run(configured.load()?).await,
+        Command::Call(options) => call::run(options).await,
+        Command::Talk(options) => talk::run(&options),
+        Command::Import(options) => import::run(options).await,
+        Command::Observations(options) => views::observations(options).await,
+        Command::Cases(options) => views::cases(options).await,
+        Command::Check(configured) => check::run(&configured).await,
+        Command::Bench(options) => bench::run(options).await,
+    }
+}

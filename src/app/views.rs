@@ -1,0 +1,99 @@
+//! Commands that show what is stored: 健康状態一覧, observations, cases.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use jiff::civil::Date;
+
+use crate::app::{Configured, clock, open_store, table};
+use crate::base::clock::timestamp;
+use crate::store::CaseFilter;
+
+/// What `mimamori observations` shows.
+#[derive(Args, Debug)]
+pub(super) struct ObservationsOptions {
+    #[command(flatten)]
+    configured: Configured,
+    /// 日付(省略すると今日) / The day, today if left out: 2026-11-22
+    #[arg(long)]
+    date: Option<Date>,
+    /// 管理番号: この患者の記録をすべて表示 / The registration number of one patient, to see
+    /// every observation of the day
+    #[arg(long)]
+    patient: Option<String>,
+}
+
+/// What `mimamori cases` shows.
+#[derive(Args, Debug)]
+pub(super) struct CasesOptions {
+    #[command(flatten)]
+    configured: Configured,
+    /// 終了したケースも表示 / Show resolved cases, too
+    #[arg(long)]
+    all: bool,
+    /// ケースを引き受ける / Take this case
+    #[arg(long, value_name = "CASE", requires = "by")]
+    acknowledge: Option<String>,
+    /// ケースを終了する / Close this case
+    #[arg(long, value_name = "CASE", requires_all = ["by", "reason"])]
+    resolve: Option<String>,
+    /// 担当者 / Who does it
+    #[arg(long)]
+    by: Option<String>,
+    /// 終了の理由 / Why it is closed
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// 健康状態一覧, or all observations of one patient.
+pub(super) async fn observations(options: ObservationsOptions) -> anyhow::Result<ExitCode> {
+    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let date = options.date.unwrap_or_else(|| clock::host().now().date());
+    let rows = store.health_list(date).await?;
+    let mut out = std::io::stdout().lock();
+    if let Some(number) = &options.patient {
+        let row = rows
+            .iter()
+            .find(|row| row.patient.registration_number == *number)
+            .with_context(|| {
+                format!("{date} に観察中の患者 {number} はいません / no patient {number} is under observation on {date}")
+            })?;
+        let from = timestamp(date.to_datetime(jiff::civil::Time::midnight()));
+        let to = from + jiff::SignedDuration::from_hours(24);
+        let observations = store.observations(row.patient.id, from, to).await?;
+        writeln!(out, "{}", table::observations(&observations))?;
+    } else {
+        writeln!(out, "健康状態一覧 / State of health, {date}")?;
+        writeln!(out, "{}", table::health_list(&rows, date))?;
+        writeln!(out, "{}", table::LEGEND)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Cases that need a human.
+pub(super) async fn cases(options: CasesOptions) -> anyhow::Result<ExitCode> {
+    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let now = clock::host().now().timestamp;
+    let by = options.by.as_deref().unwrap_or_default();
+    if let Some(case) = &options.acknowledge {
+        store.acknowledge_case(now, case.parse()?, by).await?;
+    }
+    if let Some(case) = &options.resolve {
+        let reason = options.reason.as_deref().unwrap_or_default();
+        if reason.trim().is_empty() {
+            bail!("終了の理由が要ります / a reason is needed to close a case: --reason");
+        }
+        store.resolve_case(now, case.parse()?, by, reason).await?;
+    }
+    let filter = if options.all { CaseFilter::All } else { CaseFilter::Unresolved };
+    let cases = store.cases(filter).await?;
+    let mut out = std::io::stdout().lock();
+    if cases.is_empty() {
+        writeln!(out, "対応が必要なケースはありません / no case needs a human")?;
+    } else {
+        writeln!(out, "{}", table::cases(&cases))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
