@@ -1,1 +1,0 @@
-//! Reads patient lists as spreadsheets write them.

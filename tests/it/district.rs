@@ -1,0 +1,720 @@
+//! A seeded district in virtual time: weeks pass in seconds, and the road must keep its promises.
+//!
+//! What the called side saw is the truth; the store must agree with it. A failing district prints
+//! its seed: `MIMAMORI_SEED=7 cargo test --test it district` plays it again.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use jiff::civil::{Date, Time, date, time};
+use jiff::{Timestamp, ToSpan};
+use mimamori::base::clock::{civil, timestamp};
+use mimamori::base::id::{AttemptId, PatientId, SlotId};
+use mimamori::base::{Clock, PhoneNumber};
+use mimamori::call::{Completion, Disposition, Respondent};
+use mimamori::campaign::pacing::Limits;
+use mimamori::campaign::retry::SPACING;
+use mimamori::campaign::{Attempt, Policy, Slot, SlotState};
+use mimamori::escalation::case::FactSource;
+use mimamori::escalation::rule::RuleBook;
+use mimamori::escalation::{Case, Priority};
+use mimamori::ivr::questionnaire::{Need, Question};
+use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Script, YesNo};
+use mimamori::observation::Channel;
+use mimamori::prompt::Library;
+use mimamori::sim::clock::starting_at;
+use mimamori::sim::district::{Config, Household};
+use mimamori::sim::{self, Call, Directory, Temper, VirtualCarrier};
+use mimamori::store::{CaseFilter, Report, Store, Topic};
+use mimamori::worker::{self, Progress, Road, Step};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const FIRST_DAY: Date = date(2026, 11, 22);
+const CALL_TIMES: [Time; 2] = [time(10, 0, 0, 0), time(14, 0, 0, 0)];
+
+static QUESTIONNAIRE: LazyLock<Arc<Questionnaire>> = LazyLock::new(Questionnaire::recuperation);
+
+/// Lines of the trunk; fewer than patients, so that some wait.
+const LINES: usize = 8;
+
+// --- the district
+
+/// A district, its telephones, and where its database lies.
+struct Town {
+    people: sim::District,
+    days: i32,
+    directory: Arc<Directory>,
+    library: Arc<Library>,
+    clock: Clock,
+    folder: TempDir,
+    /// Keys that the dialogue heard, per attempt.
+    heard: Arc<Mutex<BTreeMap<AttemptId, usize>>>,
+    /// Slots that were reported by web.
+    told: Arc<Mutex<Vec<(SlotId, SlotState)>>>,
+}
+
+/// What `MIMAMORI_SEED` says, or the usual seeds.
+fn seeds(usual: &[u64]) -> Vec<u64> {
+    match std::env::var("MIMAMORI_SEED") {
+        Ok(seed) => vec![seed.parse().expect("MIMAMORI_SEED is a number")],
+        Err(_) => usual.to_vec(),
+    }
+}
+
+/// Runs in a runtime whose clock jumps to the next instant at which something happens, and whose
+/// tasks take the same turns in every run.
+fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> T {
+    eprintln!("district of MIMAMORI_SEED={seed}");
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    // What the threads of the database wake comes after what is awake already.
+    runtime.enable_all().start_paused(true).global_queue_interval(u32::MAX);
+    runtime.build().unwrap().block_on(future)
+}
+
+/// A folder in memory, where the system has one: nobody pulls the plug in virtual time.
+fn folder() -> TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+impl Town {
+    async fn new(seed: u64, n_patients: u32, days: i32) -> Self {
+        let people = sim::District::new(&Config {
+            seed,
+            n_patients,
+            first_day: FIRST_DAY,
+            last_day: FIRST_DAY.checked_add((days - 1).days()).unwrap(),
+            call_times: CALL_TIMES.to_vec(),
+        });
+        let began = timestamp(FIRST_DAY.to_datetime(Time::midnight()));
+        let town = Self {
+            directory: Arc::new(people.directory()),
+            people,
+            days,
+            library: Arc::new(Library::silent(Catalog::embedded())),
+            clock: starting_at(began),
+            folder: folder(),
+            heard: Arc::default(),
+            told: Arc::default(),
+        };
+        let store = town.store(0).await;
+        store.save_health_center(began, &town.people.health_center).await.unwrap();
+        for one in &town.people.households {
+            store.import_patient(began, &one.patient, Some(&one.episode)).await.unwrap();
+        }
+        store.close().await;
+        town
+    }
+
+    async fn store(&self, life: u8) -> Store {
+        let path = self.folder.path().join("district.sqlite");
+        Store::open_in_virtual_time(path.to_str().unwrap(), [life; 32]).await.unwrap()
+    }
+
+    /// The road on the district's file, once more; the first life is 1.
+    async fn road(&self, life: u8) -> Arc<Road<VirtualCarrier>> {
+        let carrier = VirtualCarrier::new(Arc::clone(&self.directory), self.clock.clone());
+        let road = Road {
+            store: self.store(life).await,
+            carrier: Arc::new(carrier),
+            library: Arc::clone(&self.library),
+            questionnaire: Arc::clone(&QUESTIONNAIRE),
+            rules: RuleBook::shipped().unwrap(),
+            clock: self.clock.clone(),
+            webhook: None,
+            config: worker::Config {
+                limits: Limits { calls_per_second: 2.0, burst: 1, calls_at_once: LINES },
+                // So long that a step which forgets the time, or a change, is found out.
+                poll: Duration::from_hours(6),
+                // A sign of life is a write on the disk; virtual calls need few.
+                lease: Duration::from_mins(5),
+                ..worker::Config::shipped("district".to_owned())
+            },
+            progress: Progress::new(),
+        };
+        self.listen(&road);
+        Arc::new(road)
+    }
+
+    fn listen(&self, road: &Road<VirtualCarrier>) {
+        let mut news = road.progress.watch();
+        let heard = Arc::clone(&self.heard);
+        tokio::spawn(async move {
+            loop {
+                match news.recv().await {
+                    Ok(one) if matches!(one.step, Step::Key) => {
+                        *heard.lock().unwrap().entry(one.attempt).or_default() += 1;
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => panic!("the watcher is too slow"),
+                    Err(RecvError::Closed) => break,
+                }
+            }
+        });
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the district")]
+    fn at(&self, day: i32, time: Time) -> Timestamp {
+        timestamp(FIRST_DAY.checked_add(day.days()).unwrap().to_datetime(time))
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        let now = self.clock.now().timestamp;
+        if now < at {
+            tokio::time::sleep(now.duration_until(at).unsigned_abs()).await;
+        }
+    }
+
+    /// Staff resolve in the evening what was opened during the day.
+    async fn resolve_cases(&self, store: &Store) {
+        let now = self.clock.now().timestamp;
+        for view in store.cases(CaseFilter::Unresolved).await.unwrap() {
+            store.resolve_case(now, view.case.id, "nurse", "対応済み").await.unwrap();
+        }
+    }
+
+    /// A patient reports by web before the telephone rings.
+    async fn tell(&self, store: &Store, patient: PatientId) {
+        let now = self.clock.now().timestamp;
+        let values = [("temperature", Answer::Number(365)), ("spo2", Answer::Number(98))];
+        let report = Report {
+            channel: Channel::Web,
+            respondent: Respondent::Patient,
+            questionnaire: "web@1".to_owned(),
+            effective_at: now,
+            values: values.map(|(code, value)| (code.to_owned(), value)).to_vec(),
+            completion: Completion::Complete,
+        };
+        store.report(now, patient, &report).await.unwrap();
+    }
+
+    /// Each day one patient reports half an hour before the slot, and one at the worst moment: the
+    /// attempt is planned and waits for a line.
+    async fn web_reports(&self, store: &Store, day: i32) {
+        let today = FIRST_DAY.checked_add(day.days()).unwrap();
+        self.sleep_until(self.at(day, time(9, 30, 0, 0))).await;
+        let index = usize::try_from(day).unwrap() * 3 % self.people.households.len();
+        let early = self.people.households[index].patient.id;
+        self.tell(store, early).await;
+        let slots = store.slots_of(early, today).await.unwrap();
+        self.told.lock().unwrap().push((slots[0].id, SlotState::Skipped));
+
+        self.sleep_until(self.at(day, time(10, 0, 1, 100_000_000))).await;
+        let attempts = store.attempts_of_day(today).await.unwrap();
+        let waiting = attempts.iter().rfind(|one| {
+            one.attempt.dialed_at.is_none() && one.attempt.number == 1 && one.patient.id != early
+        });
+        if let Some(one) = waiting {
+            self.tell(store, one.patient.id).await;
+            self.told.lock().unwrap().push((one.attempt.slot, SlotState::Reported));
+        }
+    }
+
+    /// What happens beside the road on one day.
+    async fn daily_life(&self, store: &Store, day: i32) {
+        self.web_reports(store, day).await;
+        self.sleep_until(self.at(day, time(20, 30, 0, 0))).await;
+        self.resolve_cases(store).await;
+    }
+
+    /// Lives all days, without a fault.
+    async fn live(&self) -> Store {
+        let road = self.road(1).await;
+        let life = Life::begin(&road);
+        for day in 0..self.days {
+            self.daily_life(&road.store, day).await;
+        }
+        self.sleep_until(self.at(self.days, Time::midnight())).await;
+        life.end().await;
+        road.store.clone()
+    }
+
+    /// Lives all days, and on each the process dies three times while calls are up.
+    async fn live_and_die(&self, dice: &mut StdRng) -> Store {
+        let mut n_lives = 1;
+        let mut road = self.road(n_lives).await;
+        let mut life = Life::begin(&road);
+        for day in 0..self.days {
+            self.web_reports(&road.store, day).await;
+            for time in [time(10, 0, 2, 0), time(10, 4, 0, 0), time(14, 1, 0, 0)] {
+                let late = Duration::from_millis(dice.random_range(0..120_000));
+                self.sleep_until(self.at(day, time) + late).await;
+                // In the middle of something, not only while everybody waits.
+                let mut changes = road.store.changes(&Topic::ALL);
+                for _ in 0..dice.random_range(0..6) {
+                    changes.changed().await;
+                }
+                life.die().await;
+                n_lives += 1;
+                road = self.road(n_lives).await;
+                life = Life::begin(&road);
+            }
+            self.sleep_until(self.at(day, time(20, 30, 0, 0))).await;
+            self.resolve_cases(&road.store).await;
+        }
+        self.sleep_until(self.at(self.days, Time::midnight())).await;
+        life.end().await;
+        road.store.clone()
+    }
+}
+
+/// A road that is walked.
+struct Life {
+    walking: JoinHandle<anyhow::Result<()>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Life {
+    fn begin(road: &Arc<Road<VirtualCarrier>>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { walking: tokio::spawn(worker::run(Arc::clone(road), stopped)), stop }
+    }
+
+    async fn end(self) {
+        self.stop.send_replace(true);
+        self.walking.await.unwrap().unwrap();
+    }
+
+    /// Drops everything on the spot, as a killed process does.
+    async fn die(self) {
+        self.walking.abort();
+        assert!(self.walking.await.unwrap_err().is_cancelled());
+    }
+}
+
+// --- what was stored
+
+/// Everything that the store knows.
+struct History {
+    patients: Vec<Past>,
+}
+
+/// What the store knows of one patient.
+struct Past {
+    household: Household,
+    slots: Vec<Slot>,
+    attempts: Vec<Told>,
+    cases: Vec<Case>,
+    /// When cases were resolved.
+    resolved: Vec<Option<Timestamp>>,
+}
+
+/// An attempt, what was answered, and the call that the other side saw.
+struct Told {
+    attempt: Attempt,
+    entries: Vec<Entry>,
+    call: Option<Call>,
+}
+
+impl History {
+    async fn read(town: &Town, store: &Store) -> Self {
+        let views = store.cases(CaseFilter::All).await.unwrap();
+        let mut calls: BTreeMap<PhoneNumber, Vec<Call>> = BTreeMap::new();
+        for call in town.directory.calls() {
+            calls.entry(call.callee.clone()).or_default().push(call);
+        }
+        let mut patients = Vec::new();
+        for household in &town.people.households {
+            let patient = household.patient.id;
+            let mut slots = Vec::new();
+            for day in 0..town.days {
+                let date = FIRST_DAY.checked_add(day.days()).unwrap();
+                slots.extend(store.slots_of(patient, date).await.unwrap());
+            }
+            let mut calls = calls.remove(&household.patient.phones[0].number).unwrap_or_default();
+            calls.sort_by_key(|call| call.began_at);
+            let mut attempts = Vec::new();
+            for attempt in
+                store.attempts_of(patient, Timestamp::UNIX_EPOCH).await.unwrap().into_iter().rev()
+            {
+                let dialed_at = attempt.dialed_at.unwrap();
+                // The database knows milliseconds.
+                let call = calls
+                    .pop_if(|call| call.began_at.as_millisecond() >= dialed_at.as_millisecond());
+                let entries = store.transcript(attempt.id).await.unwrap();
+                attempts.push(Told { attempt, entries, call });
+            }
+            attempts.reverse();
+            assert!(calls.is_empty(), "{} calls without an attempt", calls.len());
+            let own = || views.iter().filter(|view| view.case.patient == patient);
+            patients.push(Past {
+                household: household.clone(),
+                slots,
+                attempts,
+                cases: own().map(|view| view.case.clone()).collect(),
+                resolved: own().map(|view| view.resolved.as_ref().map(|(_, at, _)| *at)).collect(),
+            });
+        }
+        assert!(calls.is_empty(), "strangers were called");
+        Self { patients }
+    }
+
+    /// All of it as text, without the ids.
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        for past in &self.patients {
+            writeln!(text, "{:?}", past.household.persona).unwrap();
+            for slot in &past.slots {
+                writeln!(
+                    text,
+                    "  {} {} {:?} {:?}",
+                    slot.date, slot.number, slot.state, slot.reason
+                )
+                .unwrap();
+            }
+            for Told { attempt, entries, call } in &past.attempts {
+                let Attempt { due_at, dialed_at, answered_at, ended_at, .. } = attempt;
+                let Attempt { disposition, respondent, completion, number, .. } = attempt;
+                writeln!(text, "  #{number} {due_at} {dialed_at:?} {answered_at:?} {ended_at:?} {disposition:?} {respondent:?} {completion:?}").unwrap();
+                for Entry { seq, question, asked, keys, answer, at } in entries {
+                    writeln!(text, "    {seq} {question} {asked} {keys} {answer:?} {at}").unwrap();
+                }
+                writeln!(text, "    {call:?}").unwrap();
+            }
+            for case in &past.cases {
+                writeln!(text, "  {:?} {}", case.priority, case.opened_at).unwrap();
+                for fact in &case.facts {
+                    writeln!(
+                        text,
+                        "    {} {:?} {} {}",
+                        fact.rule, fact.priority, fact.text, fact.at
+                    )
+                    .unwrap();
+                }
+            }
+        }
+        text
+    }
+}
+
+impl Past {
+    fn temper(&self) -> Temper {
+        self.household.persona.temper
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the district")]
+    fn day_of(&self, slot: &Slot) -> i32 {
+        FIRST_DAY.until(slot.date).unwrap().get_days()
+    }
+
+    fn slot_of(&self, attempt: &Attempt) -> &Slot {
+        self.slots.iter().find(|slot| slot.id == attempt.slot).unwrap()
+    }
+
+    fn attempts_at<'a>(&'a self, slot: &'a Slot) -> impl Iterator<Item = &'a Told> {
+        self.attempts.iter().filter(|told| told.attempt.slot == slot.id)
+    }
+
+    /// The case that holds a fact of this source.
+    fn case_about(&self, source: FactSource, priority: Priority) -> Option<&Case> {
+        let is_it = |case: &&Case| {
+            case.facts.iter().any(|fact| fact.source == source && fact.priority >= priority)
+        };
+        self.cases.iter().find(is_it)
+    }
+}
+
+// --- what must hold
+
+fn check(town: &Town, history: &History) {
+    assert!(town.directory.most_live_at_one() <= 1, "two calls to one telephone at once");
+    assert!(town.directory.most_live() <= LINES, "more calls at once than lines");
+    for past in &history.patients {
+        no_call_comes_at_a_wrong_time(past);
+        no_slot_is_left_open_or_called_too_often(town, past);
+        what_is_stored_is_what_was_meant(town, past);
+        only_whole_reports_count(town, past);
+        danger_is_told_at_once(past);
+        who_is_not_reached_is_not_forgotten(past);
+        there_is_one_open_case_at_a_time(past);
+    }
+    for (slot, state) in town.told.lock().unwrap().iter() {
+        let past =
+            history.patients.iter().find(|past| past.slots.iter().any(|one| one.id == *slot));
+        let past = past.unwrap();
+        let found = past.slots.iter().find(|one| one.id == *slot).unwrap();
+        assert_eq!(found.state, *state, "{:?} reported by web", past.temper());
+        assert_eq!(past.attempts_at(found).count(), 0, "who has reported is not called");
+    }
+}
+
+fn no_call_comes_at_a_wrong_time(past: &Past) {
+    let mut free_from = Timestamp::UNIX_EPOCH;
+    for told in &past.attempts {
+        let slot = past.slot_of(&told.attempt);
+        let Some(call) = &told.call else { continue };
+        let began = call.began_at;
+        let hour = civil(began).time();
+        assert!((time(9, 0, 0, 0)..time(20, 0, 0, 0)).contains(&hour), "called at {hour}");
+        assert!(slot.due_from <= began && began < slot.due_to, "called at {hour} for {slot:?}");
+        assert!(free_from <= began, "called again after less than three minutes");
+        free_from = call.ended_at + SPACING;
+    }
+}
+
+fn no_slot_is_left_open_or_called_too_often(town: &Town, past: &Past) {
+    assert_eq!(past.slots.len(), usize::try_from(town.days).unwrap() * CALL_TIMES.len());
+    for slot in &past.slots {
+        assert!(slot.state.is_final(), "{:?}: {slot:?}", past.temper());
+        let counted = past
+            .attempts_at(slot)
+            .filter(|told| told.attempt.disposition.unwrap().reached_the_patients_telephone());
+        assert!(counted.count() <= Policy::shipped().attempts as usize, "{slot:?}");
+        let finished = past
+            .attempts_at(slot)
+            .position(|told| told.attempt.completion == Some(Completion::Complete));
+        if let Some(index) = finished {
+            assert_eq!(index + 1, past.attempts_at(slot).count(), "a finished call was repeated");
+        }
+    }
+}
+
+fn what_is_stored_is_what_was_meant(town: &Town, past: &Past) {
+    let heard = town.heard.lock().unwrap();
+    for told in &past.attempts {
+        let slot = past.slot_of(&told.attempt);
+        let name = format!("{:?} on {} #{}", past.temper(), slot.date, slot.number);
+        for entry in told.entries.iter().filter(|entry| entry.answer != Answer::Unanswered) {
+            let meant = past.household.persona.meant(past.day_of(slot), &entry.question);
+            assert_eq!(entry.answer, meant, "{name}: {}", entry.question);
+        }
+        let Some(call) = &told.call else {
+            assert_eq!(told.entries, [], "{name}: answers without a call");
+            continue;
+        };
+        let died = told.attempt.disposition == Some(Disposition::Interrupted);
+        let n_heard = heard.get(&told.attempt.id).copied().unwrap_or_default();
+        if !died {
+            assert_eq!(n_heard, call.seen.keys.len(), "{name}: keys pressed and heard");
+        }
+        // What was typed is a part of what was pressed, in the same order.
+        let mut pressed = call.seen.keys.iter().map(ToString::to_string);
+        for key in
+            told.entries.iter().flat_map(|entry| entry.keys.chars()).filter(|key| *key != ' ')
+        {
+            assert!(pressed.any(|one| one == key.to_string()), "{name}: {key} was not pressed");
+        }
+        // Whoever hears the next question has had the answer before stored.
+        let stored: BTreeSet<&str> =
+            told.entries.iter().map(|entry| entry.question.as_str()).collect();
+        let questions = questions_heard(call);
+        let before_last = questions.split_last().map_or(&[] as &[String], |(_, before)| before);
+        for question in before_last {
+            assert!(stored.contains(question.as_str()), "{name}: the answer to {question} is lost");
+        }
+    }
+}
+
+/// The questions of a call in the order in which they were first put.
+fn questions_heard(call: &Call) -> Vec<String> {
+    let mut heard: Vec<String> = Vec::new();
+    for label in &call.seen.heard {
+        let puts = |question: &&Question| {
+            [&question.ask, &question.again, &question.short].into_iter().flatten().any(|prompt| {
+                prompt == label && !prompt.starts_with("keys_") && !prompt.starts_with("once_")
+            })
+        };
+        if let Some(question) = QUESTIONNAIRE.questions.iter().find(puts)
+            && !heard.contains(&question.code)
+        {
+            heard.push(question.code.clone());
+        }
+    }
+    heard
+}
+
+fn only_whole_reports_count(town: &Town, past: &Past) {
+    let told_otherwise: Vec<SlotId> =
+        town.told.lock().unwrap().iter().map(|(slot, _)| *slot).collect();
+    for slot in past.slots.iter().filter(|slot| !told_otherwise.contains(&slot.id)) {
+        let is_complete = past
+            .attempts_at(slot)
+            .any(|told| told.attempt.completion == Some(Completion::Complete));
+        assert_eq!(slot.state == SlotState::Reported, is_complete, "{:?}", past.temper());
+        let nobody = [Temper::Machine, Temper::Silent, Temper::Talks, Temper::Stranger];
+        if nobody.contains(&past.temper()) {
+            assert!(!is_complete, "{:?} has reported", past.temper());
+        }
+        if !is_complete {
+            continue;
+        }
+        let script = if slot.number == 1 { Script::Full } else { Script::Short };
+        let conditions = |question: &Question| match (&question.ask_when_short, script) {
+            (Some(conditions), Script::Short) => !conditions.is_empty(),
+            _ => !question.ask_when.is_empty(),
+        };
+        let required = QUESTIONNAIRE.questions.iter().filter(|question| {
+            let has_it = match question.needs {
+                Some(Need::Thermometer) => past.household.patient.has_thermometer,
+                Some(Need::Oximeter) => past.household.patient.has_oximeter,
+                None => true,
+            };
+            question.required
+                && question.scripts.contains(&script)
+                && has_it
+                && !conditions(question)
+        });
+        for question in required {
+            let is_answered = past
+                .attempts_at(slot)
+                .flat_map(|told| &told.entries)
+                .any(|entry| entry.question == question.code && entry.answer != Answer::Unanswered);
+            assert!(is_answered, "{:?} has not answered {}", past.temper(), question.code);
+        }
+    }
+}
+
+fn danger_is_told_at_once(past: &Past) {
+    let yes = Answer::Choice(YesNo::Yes);
+    let mut onsets = 0;
+    for (index, told) in past.attempts.iter().enumerate() {
+        let slot = past.slot_of(&told.attempt);
+        for entry in &told.entries {
+            let is_urgent = matches!(entry.question.as_str(), "dyspnea" | "urgent_breathing")
+                && entry.answer == yes
+                || entry.question == "spo2" && matches!(entry.answer, Answer::Number(..=93));
+            if !is_urgent {
+                continue;
+            }
+            let source = FactSource::Answer(told.attempt.id, entry.seq);
+            let case = past.case_about(source, Priority::P2);
+            let case = case
+                .unwrap_or_else(|| panic!("{:?}: no case for {}", past.temper(), entry.question));
+            let late = entry.at + Duration::from_secs(1);
+            assert!(
+                case.opened_at <= late,
+                "{:?}: {} after {}",
+                past.temper(),
+                case.opened_at,
+                entry.at
+            );
+            if past.temper() == Temper::Urgent {
+                assert!(
+                    case.priority == Priority::P1
+                        && case
+                            .facts
+                            .iter()
+                            .any(|fact| fact.source == source && fact.priority == Priority::P1)
+                );
+            }
+            if told.attempt.disposition == Some(Disposition::Interrupted) {
+                continue;
+            }
+            let call = told.call.as_ref().unwrap();
+            if past.temper() == Temper::Urgent {
+                assert!(case.opened_at <= call.ended_at, "told only after the call");
+                assert!(call.seen.heard.iter().any(|label| label.starts_with("emergency")));
+            }
+            if let Some(next) = past.attempts.get(index + 1) {
+                let quiet_until = entry.at + Policy::shipped().after_emergency;
+                assert_ne!(
+                    next.attempt.slot,
+                    slot.id,
+                    "{:?}: called after the alarm",
+                    past.temper()
+                );
+                assert!(next.attempt.dialed_at.unwrap() >= quiet_until, "called after the alarm");
+            }
+        }
+        if past.temper() == Temper::FeverOnThirdDay && past.day_of(slot) == 2 {
+            let fever = told.entries.iter().find(|entry| entry.question == "temperature");
+            onsets += usize::from(fever.is_some_and(|entry| {
+                past.case_about(FactSource::Answer(told.attempt.id, entry.seq), Priority::P3)
+                    .is_some()
+            }));
+        }
+    }
+    let days = past.slots.iter().map(|slot| past.day_of(slot)).max().unwrap_or_default();
+    if past.temper() == Temper::FeverOnThirdDay && days >= 2 {
+        assert!(onsets > 0, "the fever of the third day was not noticed");
+    }
+}
+
+fn who_is_not_reached_is_not_forgotten(past: &Past) {
+    for slot in &past.slots {
+        if matches!(slot.state, SlotState::Unreached | SlotState::Expired) {
+            let case = past.case_about(FactSource::Slot(slot.id), Priority::P3);
+            assert!(case.is_some(), "{:?}: no case for {slot:?}", past.temper());
+        }
+    }
+    for told in &past.attempts {
+        let Attempt { disposition, answered_at, .. } = told.attempt;
+        if disposition == Some(Disposition::Interrupted) && answered_at.is_some() {
+            let case = past.case_about(FactSource::Attempt(told.attempt.id), Priority::P3);
+            assert!(case.is_some(), "{:?}: staff do not hear that we broke off", past.temper());
+        }
+    }
+}
+
+fn there_is_one_open_case_at_a_time(past: &Past) {
+    let mut spans: Vec<(Timestamp, Timestamp)> = past
+        .cases
+        .iter()
+        .zip(&past.resolved)
+        .map(|(case, resolved)| (case.opened_at, resolved.unwrap_or(Timestamp::MAX)))
+        .collect();
+    spans.sort();
+    for pair in spans.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "two open cases of one patient");
+    }
+}
+
+#[test]
+fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
+    for seed in seeds(&[2026]) {
+        in_virtual_time(seed, async {
+            let town = Town::new(seed, 30, 7).await;
+            let store = town.live().await;
+            let history = History::read(&town, &store).await;
+            check(&town, &history);
+            assert!(town.told.lock().unwrap().len() >= 14, "both kinds of web reports, each day");
+        });
+    }
+}
+
+#[test]
+fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
+    for seed in seeds(&[1, 2]) {
+        in_virtual_time(seed, async {
+            let town = Town::new(seed, 29, 3).await;
+            let store = town.live_and_die(&mut StdRng::seed_from_u64(seed)).await;
+            let history = History::read(&town, &store).await;
+            check(&town, &history);
+            let attempts = || history.patients.iter().flat_map(|past| &past.attempts);
+            let was_cut = |told: &&Told| told.attempt.disposition == Some(Disposition::Interrupted);
+            assert!(attempts().any(|told| was_cut(&told)), "no call was up when the process died");
+        });
+    }
+}
+
+#[test]
+fn a_seed_has_one_history() {
+    for seed in seeds(&[3]) {
+        let [one, other] = [(); 2].map(|()| {
+            in_virtual_time(seed, async {
+                let town = Town::new(seed, 29, 1).await;
+                let store = town.live().await;
+                History::read(&town, &store).await.to_text()
+            })
+        });
+        assert!(one.lines().count() > 500, "too short to tell anything");
+        similar_asserts(&one, &other);
+    }
+}
+
+/// Compares long texts, and shows the first difference alone.
+fn similar_asserts(one: &str, other: &str) {
+    for (number, (left, right)) in one.lines().zip(other.lines()).enumerate() {
+        assert_eq!(left, right, "line {number}");
+    }
+    assert_eq!(one.lines().count(), other.lines().count());
+}
