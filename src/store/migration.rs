@@ -13,13 +13,14 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0003_answer.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0004_observation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
         ]
     };
 }
 
 const SQLITE: [&str; NAMES.len()] = migrations!("sqlite");
 const POSTGRES: [&str; NAMES.len()] = migrations!("postgres");
-const NAMES: [&str; 5] = ["registry", "campaign", "answer", "observation", "escalation"];
+const NAMES: [&str; 6] = ["registry", "campaign", "answer", "observation", "escalation", "staff"];
 
 /// Applies what is missing, each migration whole or not at all.
 pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
