@@ -22,8 +22,8 @@ use crate::worker;
 /// Everything that the service needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A file for SQLite, or `postgres://…`.
-    pub database: String,
+    /// A file for SQLite, or `postgres://…`, which may hold a password.
+    pub database: Private<String>,
     /// The centres in whose name patients are called.
     pub health_centers: Vec<HealthCenterSettings>,
     /// The link to the carrier; without one, nobody can be called.
@@ -124,7 +124,7 @@ fn list(faults: &[Fault]) -> String {
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default = "default_database")]
-    database: String,
+    database: Private<String>,
     node: Option<String>,
     questionnaire: Option<PathBuf>,
     #[serde(default)]
@@ -190,7 +190,7 @@ struct RawTrunk {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWebhook {
-    url: String,
+    url: Private<String>,
     secret: Option<Private<String>>,
 }
 
@@ -233,8 +233,8 @@ pub fn default_cache() -> Option<PathBuf> {
     caches.map(|caches| caches.join("mimamori"))
 }
 
-fn default_database() -> String {
-    "mimamori.sqlite".to_owned()
+fn default_database() -> Private<String> {
+    "mimamori.sqlite".to_owned().into()
 }
 
 fn default_opens_at() -> String {
@@ -656,7 +656,7 @@ mod tests {
         register = true
         lines = 4
         [webhook]
-        url = "https://example.org/hook"
+        url = "https://example.org/hook?token=hidden"
     "#;
 
     fn environment(name: &str) -> Option<String> {
@@ -688,7 +688,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config::parse("m.toml", WHOLE, environment).unwrap();
-        let shown = format!("{:?}{:?}{:?}", config.trunk, config.webhook, config.worker);
+        let shown = format!("{config:?}");
         assert!(!shown.contains("hidden"), "{shown}");
         for text in ["[trunk]\npassword = 46812", "[webhook]\nsecret = \"46812", "database = 46812"]
         {
