@@ -24,11 +24,13 @@ pub enum Topic {
     Observation,
     /// A case was opened, changed or closed.
     Case,
+    /// A recording ended, was stored, heard, held or deleted, or the rule about them changed.
+    Recording,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Registry,
         Self::Slot,
         Self::Due,
@@ -37,6 +39,7 @@ impl Topic {
         Self::Answer,
         Self::Observation,
         Self::Case,
+        Self::Recording,
     ];
 }
 
