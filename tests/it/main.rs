@@ -8,6 +8,7 @@ mod import;
 mod kill;
 mod personas;
 mod postgres;
+mod recordings;
 mod sipp;
 mod store;
 mod tidy;
