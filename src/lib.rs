@@ -59,6 +59,7 @@
 //! | | [`recording`] | sound at rest: sealed files, the spool, the archive |
 //! | | [`notify`] | signed webhooks |
 //! | 8 verbs | [`worker`] | the road |
+//! | | [`web`] | the staff console and its API |
 //! | | [`sim`] | patients and carriers made of code |
 //! | 9 settings | [`config`] | what was typed becomes what is meant |
 //! | | [`telemetry`] | logs |
@@ -137,6 +138,7 @@ pub mod store;
 pub mod trunk;
 
 pub mod sim;
+pub mod web;
 pub mod worker;
 
 pub mod config;

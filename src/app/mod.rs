@@ -7,6 +7,7 @@ mod clock;
 mod demo;
 mod house;
 mod import;
+mod listen;
 mod service;
 mod simulated;
 mod table;
@@ -21,6 +22,7 @@ use clap::{Args, Parser, Subcommand};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::base::Private;
 use crate::config::Config;
 use crate::store::Store;
 
@@ -50,6 +52,8 @@ enum Command {
     Observations(views::ObservationsOptions),
     /// 対応が必要なケース / List the cases that need a human
     Cases(views::CasesOptions),
+    /// 録音を聞く / Hear a recording
+    Listen(listen::Options),
     /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
     Check(Configured),
     /// 同時通話の測定 / Measure simultaneous interviews on this machine
@@ -64,8 +68,8 @@ struct Configured {
     config: PathBuf,
     /// データベース(設定より優先) / The database, instead of the configured one:
     /// a file, or postgres://…
-    #[arg(long, env = "MIMAMORI_DATABASE")]
-    database: Option<String>,
+    #[arg(long, env = "MIMAMORI_DATABASE", hide_env_values = true)]
+    database: Option<Private<String>>,
 }
 
 impl Configured {
@@ -78,7 +82,7 @@ impl Configured {
     }
 
     /// The database alone: with `--database` no configuration is needed.
-    fn database_or_configured(&self) -> anyhow::Result<String> {
+    fn database_or_configured(&self) -> anyhow::Result<Private<String>> {
         match &self.database {
             Some(database) => Ok(database.clone()),
             None => Ok(Config::load(&self.config)?.database),
@@ -87,8 +91,8 @@ impl Configured {
 }
 
 /// Opens the store with ids that nobody can guess.
-async fn open_store(database: &str) -> anyhow::Result<Store> {
-    Store::open(database, seed()?).await.context("cannot open the database")
+async fn open_store(database: &Private<String>) -> anyhow::Result<Store> {
+    Store::open(database.expose(), seed()?).await.context("cannot open the database")
 }
 
 /// Randomness from the operating system.
@@ -122,6 +126,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Import(options) => import::run(options).await,
         Command::Observations(options) => views::observations(options).await,
         Command::Cases(options) => views::cases(options).await,
+        Command::Listen(options) => listen::run(options).await,
         Command::Check(configured) => check::run(&configured).await,
         Command::Bench(options) => bench::run(options).await,
     }

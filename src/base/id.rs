@@ -60,6 +60,10 @@ macro_rules! ids {
 ids! {
     /// A health centre.
     HealthCenterId "health center",
+    /// A contracted clinic.
+    ClinicId "clinic",
+    /// A member of the staff.
+    StaffId "staff",
     /// A patient.
     PatientId "patient",
     /// A span of days under observation.

@@ -1,10 +1,15 @@
-//! Who is called: health centres, patients and the days they are under observation.
+//! Who is called, and who looks after them: health centres, patients, the days they are under
+//! observation, and the staff with what they did.
 
+pub mod audit;
 pub mod episode;
 pub mod health_center;
 pub mod import;
 pub mod patient;
+pub mod staff;
 
+pub use audit::{Actor, AuditEntry, AuditEvent};
 pub use episode::Episode;
 pub use health_center::HealthCenter;
 pub use patient::{Patient, PatientPhone, PhoneRole, RiskFlag};
+pub use staff::{Clinic, ConsoleLanguage, Right, Role, Scope, Staff};

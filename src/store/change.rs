@@ -24,13 +24,15 @@ pub enum Topic {
     Observation,
     /// A case was opened, changed or closed.
     Case,
+    /// The emergency stop was pulled or released.
+    Installation,
     /// A recording ended, was stored, heard, held or deleted, or the rule about them changed.
     Recording,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Registry,
         Self::Slot,
         Self::Due,
@@ -39,6 +41,7 @@ impl Topic {
         Self::Answer,
         Self::Observation,
         Self::Case,
+        Self::Installation,
         Self::Recording,
     ];
 }

@@ -13,6 +13,7 @@ use crate::campaign::{Attempt, Slot};
 use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
+use crate::store::installation;
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
 use crate::store::{Dialect, Store, StoreError, Topic};
@@ -50,7 +51,7 @@ pub struct Claim {
 impl Store {
     /// Claims up to `limit` due attempts, so that no other worker dials them.
     ///
-    /// For each, one transaction decides again: the slot is still due and inside its window and
+    /// For each, one transaction decides again: dialling was not stopped; the slot is still due and inside its window and
     /// the centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor
     /// the patient is on the line, and the number was left alone for [`SPACING`]; no other channel
     /// has reported, or else the slot is skipped and the attempt dropped.
@@ -140,6 +141,9 @@ impl Store {
     async fn claim_one(&self, now: Timestamp, claimant: &Claimant) -> Result<Turn, StoreError> {
         let mut session = self.write().await?;
         let connection = session.connection();
+        if !installation::may_dial(connection).await? {
+            return Ok(Turn::NothingDue);
+        }
         let Some(candidate) = self.candidate(connection, now, claimant).await? else {
             return Ok(Turn::NothingDue);
         };

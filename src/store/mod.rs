@@ -13,10 +13,12 @@
 //! SQLite has one connection that writes, so that writers queue instead of colliding, and others
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
+mod audit;
 mod change;
 mod dial;
 mod error;
 mod escalate;
+mod installation;
 mod migration;
 mod observe;
 mod outbox;
@@ -27,8 +29,10 @@ mod retention;
 mod row;
 mod schedule;
 mod session;
+mod staff;
 mod talk;
 mod view;
+mod within;
 
 use std::path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,10 +42,12 @@ use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
+pub use audit::{AuditFilter, Verified};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
+pub use installation::Dialing;
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use recording::NewRecording;
@@ -49,8 +55,10 @@ pub use registry::{Change, Imported};
 pub use rescue::Interrupted;
 pub use retention::{Judged, Terms};
 pub use schedule::{SlotToPlan, UnderObservation};
+pub use staff::{Account, SignedIn, Stage};
 pub use talk::Outcome;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
+pub use within::Within;
 
 use crate::base::id::{Id, Minter};
 use crate::store::change::Bell;

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["observation", "tape"],
     &["escalation"],
     &["store", "trunk", "prompt", "recording", "notify"],
-    &["worker", "sim"],
+    &["worker", "web", "sim"],
     &["config", "telemetry"],
     &["app"],
 ];

@@ -1,0 +1,67 @@
+//! The emergency stop: whether any telephone may be called.
+
+use jiff::Timestamp;
+use sqlx::AnyConnection;
+
+use crate::registry::AuditEntry;
+use crate::store::audit;
+use crate::store::row::{Fields, millis};
+use crate::store::{Store, StoreError, Topic};
+
+/// Whether telephones are called, since when, by whom and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dialing {
+    /// Calls are placed.
+    pub is_running: bool,
+    /// Since when.
+    pub changed_at: Timestamp,
+    /// Who changed it: a name for people.
+    pub changed_by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Store {
+    /// Whether telephones are called.
+    pub async fn dialing(&self) -> Result<Dialing, StoreError> {
+        const SELECT: &str =
+            "select dialing, changed_at, changed_by, reason from installation where id = 1";
+        let mut session = self.glance().await?;
+        let row = sqlx::query(SELECT).fetch_one(session.connection()).await?;
+        let fields = Fields::new("installation", &row);
+        Ok(Dialing {
+            is_running: fields.text("dialing")? == "running",
+            changed_at: fields.time("changed_at")?,
+            changed_by: fields.text("changed_by")?.to_owned(),
+            reason: fields.text("reason")?.to_owned(),
+        })
+    }
+
+    /// Stops all dialling at once, or lets it begin again. Calls under way go on. Every node sees
+    /// it when it claims its next attempt.
+    pub async fn set_dialing(
+        &self,
+        dialing: &Dialing,
+        audit_entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        const SET: &str = "update installation set dialing = $1, changed_at = $2, \
+            changed_by = $3, reason = $4 where id = 1";
+        let mut session = self.write().await?;
+        sqlx::query(SET)
+            .bind(if dialing.is_running { "running" } else { "stopped" })
+            .bind(millis(dialing.changed_at))
+            .bind(dialing.changed_by.as_str())
+            .bind(dialing.reason.as_str())
+            .execute(session.connection())
+            .await?;
+        audit::append(session.connection(), dialing.changed_at, audit_entry).await?;
+        session.commit(&[Topic::Due, Topic::Installation]).await
+    }
+}
+
+/// Whether telephones may be called, within the transaction that claims an attempt.
+pub(super) async fn may_dial(connection: &mut AnyConnection) -> Result<bool, StoreError> {
+    const SELECT: &str = "select dialing from installation where id = 1";
+    let row = sqlx::query(SELECT).fetch_one(connection).await?;
+    Ok(Fields::new("installation", &row).text("dialing")? == "running")
+}
