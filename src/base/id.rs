@@ -78,6 +78,8 @@ ids! {
     CaseId "case",
     /// A message that waits to be delivered.
     MessageId "message",
+    /// A token of the API.
+    TokenId "token",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.
