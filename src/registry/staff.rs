@@ -19,7 +19,7 @@ pub struct Staff {
     pub health_center: Option<HealthCenterId>,
     /// The contracted clinic they work for, if any: they see its patients alone.
     pub clinic: Option<ClinicId>,
-    /// The name to sign in with, unique: lower-case letters, digits, `.`, `-`, `_`.
+    /// The name to sign in with, unique: lower-case letters, digits, `.`, `-`, `_`, `@`.
     pub login: String,
     /// The name that colleagues read beside what was done.
     pub name: Private<String>,
@@ -60,8 +60,8 @@ impl Staff {
         let is_of_clinic = self.roles.contains(&Role::Clinic);
         if !is_login(&self.login) {
             Some(Bilingual::fixed(
-                "ログイン名は半角の英小文字・数字・ . - _ で 2〜64 文字にしてください",
-                "a login has 2 to 64 of the characters a–z, 0–9, . - _",
+                "ログイン名は半角の英小文字・数字・ . - _ @ で 2〜64 文字にしてください",
+                "a login has 2 to 64 of the characters a–z, 0–9, . - _ @",
             ))
         } else if self.name.expose().trim().is_empty() {
             Some(Bilingual::fixed("氏名がありません", "the name is missing"))
@@ -125,9 +125,10 @@ impl Reach {
     }
 }
 
-/// Whether this can be the name to sign in with: 2 to 64 of `a`–`z`, `0`–`9`, `.`, `-`, `_`.
+/// Whether this can be the name to sign in with: 2 to 64 of `a`–`z`, `0`–`9`, `.`, `-`, `_`,
+/// `@`.
 pub fn is_login(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b);
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_@".contains(&b);
     (2..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 

@@ -29,12 +29,13 @@ macro_rules! select_tokens {
 pub struct Managing<'a> {
     store: &'a Store,
     reach: Reach,
+    by: Option<StaffId>,
 }
 
 impl Store {
     /// The accounts as far as this reach goes.
     pub fn managing(&self, reach: Reach) -> Managing<'_> {
-        Managing { store: self, reach }
+        Managing { store: self, reach, by: None }
     }
 
     /// The token with this hash and its owner, if it is neither revoked nor expired, the owner is
@@ -74,7 +75,13 @@ impl Store {
     }
 }
 
-impl Managing<'_> {
+impl<'a> Managing<'a> {
+    /// The same, on behalf of somebody, who cannot change what they themselves may do.
+    #[must_use]
+    pub fn by(self, id: StaffId) -> Managing<'a> {
+        Managing { by: Some(id), ..self }
+    }
+
     /// The accounts, by login.
     pub async fn staff(&self) -> Result<Vec<Staff>, StoreError> {
         self.store.staff_list(self.reach.center()).await
@@ -113,7 +120,7 @@ impl Managing<'_> {
     /// # Errors
     /// [`StoreError::NotFound`] if the account, the centre or the clinic is out of reach,
     /// [`StoreError::Conflict`] with [`LAST_ADMINISTRATOR`] if nobody would be left who can manage
-    /// accounts.
+    /// accounts, or with [`OWN_RIGHTS`] if it is one's own.
     pub async fn change(
         &self,
         now: Timestamp,
@@ -123,6 +130,9 @@ impl Managing<'_> {
         const CHANGE: &str = "update staff set name = $2, health_center_id = $3, clinic_id = $4, \
             roles = $5, state = $6, updated_at = $7 where id = $1";
         let before = self.one(staff.id).await?;
+        if !before.has_rights_of(staff) {
+            self.must_be_another(staff.id)?;
+        }
         self.must_reach(staff.health_center, "health center")?;
         self.must_have_clinic(staff).await?;
         let mut session = self.store.write().await?;
@@ -158,6 +168,7 @@ impl Managing<'_> {
         const RESET: &str = "update staff set password = $2, must_change_password = 1, \
             failures = 0, locked_until = null, updated_at = $3 where id = $1";
         self.one(id).await?;
+        self.must_be_another(id)?;
         let mut session = self.store.write().await?;
         audit::append(session.connection(), now, audit_entry).await?;
         sqlx::query(RESET)
@@ -182,6 +193,7 @@ impl Managing<'_> {
             totp_confirmed = 0, totp_step = null, updated_at = $2 where id = $1";
         const FORGET: &str = "delete from recovery_code where staff_id = $1";
         self.one(id).await?;
+        self.must_be_another(id)?;
         let mut session = self.store.write().await?;
         audit::append(session.connection(), now, audit_entry).await?;
         sqlx::query(RESET)
@@ -214,7 +226,7 @@ impl Managing<'_> {
     /// Ties an account to somebody at an identity provider, or unties it.
     ///
     /// # Errors
-    /// As [`Store::link_subject`].
+    /// As [`Store::link_subject`]; [`StoreError::Conflict`] with [`OWN_RIGHTS`] if it is one's own.
     pub async fn link_subject(
         &self,
         now: Timestamp,
@@ -223,6 +235,7 @@ impl Managing<'_> {
         audit_entry: &AuditEntry,
     ) -> Result<(), StoreError> {
         self.one(id).await?;
+        self.must_be_another(id)?;
         self.store.link_subject(now, id, subject, audit_entry).await
     }
 
@@ -338,6 +351,14 @@ impl Managing<'_> {
         }
     }
 
+    /// What lets people in is not changed by themselves past the page that asks for their password.
+    fn must_be_another(&self, id: StaffId) -> Result<(), StoreError> {
+        if self.by == Some(id) {
+            return Err(StoreError::Conflict { constraint: OWN_RIGHTS.to_owned() });
+        }
+        Ok(())
+    }
+
     /// A clinic belongs to the centre of its staff.
     async fn must_have_clinic(&self, staff: &Staff) -> Result<(), StoreError> {
         let Some(id) = staff.clinic else { return Ok(()) };
@@ -347,6 +368,9 @@ impl Managing<'_> {
         of_center.iter().any(has).then_some(()).ok_or(StoreError::NotFound { what: "clinic" })
     }
 }
+
+/// The rule that nobody changes their own rights.
+pub const OWN_RIGHTS: &str = "staff_own_rights";
 
 /// The rule that somebody must be left who can manage accounts.
 pub const LAST_ADMINISTRATOR: &str = "staff_last_administrator";

@@ -49,7 +49,7 @@ pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use installation::Dialing;
-pub use managing::{LAST_ADMINISTRATOR, Managing};
+pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use registry::{Change, Imported};
