@@ -19,7 +19,7 @@ use crate::config::Config;
 /// If the file cannot be read or made, or others can read it.
 pub(super) fn complete(config: &mut Config) -> anyhow::Result<()> {
     let Some(web) = config.web.as_mut().filter(|web| web.key.is_none()) else { return Ok(()) };
-    let Some(path) = beside(&config.database) else {
+    let Some(path) = beside(config.database.expose()) else {
         bail!(
             "PostgreSQL を使うときは [web] key か環境変数 MIMAMORI_WEB_KEY が要ります(例: openssl rand -base64 32) / \
              with PostgreSQL, [web] key or MIMAMORI_WEB_KEY is needed (for instance openssl rand -base64 32)"

@@ -48,6 +48,8 @@ macro_rules! claims {
     };
 }
 
+pub(crate) use claims;
+
 claims! {
     a_center_keeps_its_id_when_it_is_saved_again
     importing_a_list_twice_changes_nothing
@@ -88,34 +90,34 @@ claims! {
 }
 
 /// A database of its own for one claim.
-struct Database {
+pub(crate) struct Database {
     url: String,
     _folder: Option<TempDir>,
 }
 
 impl Database {
-    fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("mimamori.db").display());
         Self { url, _folder: Some(folder) }
     }
 
-    async fn postgres(claim: &str) -> Option<Self> {
+    pub(crate) async fn postgres(claim: &str) -> Option<Self> {
         let url = postgres::fresh_database(claim).await?;
         Some(Self { url, _folder: None })
     }
 
-    async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url, [7; 32]).await.unwrap()
     }
 
     /// Runs statements past the store.
-    async fn execute(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         postgres::execute(&self.url, statements).await;
     }
 
     /// The rule that refuses a statement.
-    async fn refusal(&self, statement: &str) -> String {
+    pub(crate) async fn refusal(&self, statement: &str) -> String {
         let mut connection = postgres::connect(&self.url).await;
         if self.is_sqlite() {
             sqlx::raw_sql("pragma foreign_keys = on").execute(&mut connection).await.unwrap();
@@ -137,20 +139,20 @@ impl Database {
 const DAY: Date = date(2026, 11, 23);
 
 /// That time of the day of the tests, in Japan.
-fn at(hour: i8, minute: i8) -> Timestamp {
+pub(crate) fn at(hour: i8, minute: i8) -> Timestamp {
     timestamp(DAY.at(hour, minute, 0, 0))
 }
 
 const MORNING: Time = time(9, 0, 0, 0);
 
 /// A health centre and its patients.
-struct District {
-    store: Store,
-    center: HealthCenter,
+pub(crate) struct District {
+    pub(crate) store: Store,
+    pub(crate) center: HealthCenter,
 }
 
 impl District {
-    async fn new(database: &Database) -> Self {
+    pub(crate) async fn new(database: &Database) -> Self {
         Self::with(database.open().await).await
     }
 
@@ -197,7 +199,7 @@ impl District {
         (patient, episode)
     }
 
-    async fn admit(&self, n: u32) -> (Patient, Episode) {
+    pub(crate) async fn admit(&self, n: u32) -> (Patient, Episode) {
         let (patient, episode) = self.someone(n);
         let imported = self.store.import_patient(at(0, 0), &patient, Some(&episode)).await;
         assert_eq!(imported.unwrap().change, Change::Created);

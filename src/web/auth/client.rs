@@ -2,7 +2,8 @@
 //! rights and the same scope as the account behind them; a token less, if its scopes say so.
 
 use axum::Extension;
-use axum::extract::{FromRequestParts, RequestPartsExt};
+use axum::RequestPartsExt;
+use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;

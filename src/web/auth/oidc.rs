@@ -104,7 +104,7 @@ impl Provider {
         Self { config, metadata: Mutex::new(None) }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::web) fn name(&self) -> &str {
         &self.config.name
     }
 
