@@ -30,7 +30,9 @@ async fn each_page_opens_to_its_roles_alone() {
         }
         browser.get("/account").await;
         for path in ["/staff", "/staff/clinics", "/staff/tokens", "/audit/verify"] {
-            let page = browser.post(path, &[("name", "x"), ("owner", "x"), ("days", "1")]).await;
+            let whole =
+                [("name", "x"), ("owner", "x"), ("days", "1"), ("center", "x"), ("code", "x")];
+            let page = browser.post(path, &whole).await;
             let is_theirs = match role {
                 Role::Administrator => path != "/audit/verify",
                 Role::Auditor => path == "/audit/verify",
