@@ -135,9 +135,10 @@ pub fn is_login(text: &str) -> bool {
 /// Wrong passwords or codes in a row that cost nothing.
 const FREE_FAILURES: u32 = 5;
 
-/// How long an account takes no further password or code after so many wrong ones in a row:
-/// a minute after the fifth, twice as long after each further one, an hour at most. Never for
-/// ever: whoever knows a login could lock its owner out.
+/// How long an account takes no further password or code after so many wrong ones in a row.
+///
+/// A minute after the fifth, twice as long after each further one, an hour at most. Never for ever:
+/// whoever knows a login could lock its owner out.
 pub fn lock_after(failures: u32) -> Option<SignedDuration> {
     let further = failures.checked_sub(FREE_FAILURES)?;
     Some(SignedDuration::from_mins(1_i64 << further.min(6)).min(SignedDuration::from_hours(1)))

@@ -75,11 +75,11 @@ impl Store {
     }
 }
 
-impl<'a> Managing<'a> {
+impl Managing<'_> {
     /// The same, on behalf of somebody, who cannot change what they themselves may do.
     #[must_use]
-    pub fn by(self, id: StaffId) -> Managing<'a> {
-        Managing { by: Some(id), ..self }
+    pub fn by(self, id: StaffId) -> Self {
+        Self { by: Some(id), ..self }
     }
 
     /// The accounts, by login.

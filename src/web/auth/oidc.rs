@@ -115,16 +115,16 @@ impl Provider {
     async fn client(&self, now: Timestamp) -> anyhow::Result<Client> {
         let mut known = self.metadata.lock().await;
         let is_fresh = |at: &Timestamp| now.duration_since(*at).unsigned_abs() < BELIEVED;
-        let metadata = match known.as_ref().filter(|(at, _)| is_fresh(at)) {
-            Some((_, metadata)) => metadata.clone(),
-            None => {
-                let issuer = IssuerUrl::new(self.config.issuer.clone())?;
-                let metadata = CoreProviderMetadata::discover_async(issuer, &send)
-                    .await
-                    .context("the identity provider does not say how it works")?;
-                *known = Some((now, metadata.clone()));
-                metadata
-            }
+        let fresh = known.as_ref().filter(|(at, _)| is_fresh(at)).map(|(_, it)| it.clone());
+        let metadata = if let Some(metadata) = fresh {
+            metadata
+        } else {
+            let issuer = IssuerUrl::new(self.config.issuer.clone())?;
+            let metadata = CoreProviderMetadata::discover_async(issuer, &send)
+                .await
+                .context("the identity provider does not say how it works")?;
+            *known = Some((now, metadata.clone()));
+            metadata
         };
         let secret =
             self.config.client_secret.as_ref().map(|it| ClientSecret::new(it.expose().clone()));
@@ -298,7 +298,7 @@ async fn arrive(
     let next = next(&staff, stage);
     let visit = Visit { address: address.to_string(), agent: agent(&headers) };
     let begun = begin(&desk, jar, staff, stage, visit, "provider", now).await?;
-    Ok(by_a_page(begun, next))
+    Ok(by_a_page(&begun, next))
 }
 
 /// What was remembered, if it belongs to what came back.
@@ -347,7 +347,7 @@ async fn owner(
 
 /// The session's cookie is strict: a browser that was led here by another site would not send it
 /// with a redirect. So a page of ours leads on.
-fn by_a_page(begun: Response, next: &'static str) -> Response {
+fn by_a_page(begun: &Response, next: &'static str) -> Response {
     let title = Bilingual::fixed("ログインしました", "Signed in");
     let page = alone(
         &title,

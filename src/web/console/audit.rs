@@ -96,7 +96,7 @@ impl Wanted {
 
     /// The same, as the rest of an address.
     fn query(&self, before: Option<u64>) -> String {
-        let mut query = String::from("?");
+        let mut query = Vec::new();
         let before = before.map(|seq| seq.to_string()).unwrap_or_default();
         for (name, value) in [
             ("staff", &self.staff),
@@ -109,11 +109,10 @@ impl Wanted {
             // What the filter took can hold nothing that has a meaning in an address.
             let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
             if !value.is_empty() && value.chars().all(plain) {
-                query.push_str(&format!("{name}={value}&"));
+                query.push(format!("{name}={value}"));
             }
         }
-        query.pop();
-        query
+        format!("?{}", query.join("&"))
     }
 
     /// What was asked for, for the audit of the audit.

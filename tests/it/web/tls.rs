@@ -1,5 +1,4 @@
 //! TLS without a proxy: real sockets, a real handshake, a client that takes no other certificate.
-#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
