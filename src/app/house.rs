@@ -7,6 +7,7 @@ use anyhow::Context;
 use jiff::civil::Date;
 use tracing::{error, info, warn};
 
+use crate::app::key;
 use crate::base::Clock;
 use crate::base::id::HealthCenterId;
 use crate::call::Carrier;
@@ -40,7 +41,8 @@ pub(super) struct House {
 ///
 /// # Errors
 /// If anything is missing: it is better not to start than to fall silent before a patient.
-pub(super) async fn build(config: Config, clock: &Clock) -> anyhow::Result<House> {
+pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<House> {
+    key::complete(&mut config)?;
     let store = super::open_store(&config.database).await?;
     let now = clock.now();
     for settings in &config.health_centers {

@@ -84,6 +84,8 @@ ids! {
     CenterKeyId "center key",
     /// A note at a moment of a recording.
     NoteId "note",
+    /// A token of the API.
+    TokenId "token",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

@@ -83,12 +83,13 @@ const SQLITE_UNAVAILABLE: [(i64, &str); 8] = [
 const POSTGRES_UNAVAILABLE: [&str; 9] = ["08", "3D", "40", "28", "25", "53", "55", "57", "58"];
 
 /// The unique constraints by the columns that SQLite names instead.
-const UNIQUE: [(&str, &str); 23] = [
+const UNIQUE: &[(&str, &str)] = &[
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
     ("staff.login", "staff_login"),
     ("staff.oidc_issuer, staff.oidc_subject", "staff_subject"),
+    ("api_token.hash", "api_token_hash"),
     ("patient_phone.patient_id, patient_phone.position", "patient_phone_position"),
     ("patient_phone.patient_id, patient_phone.number", "patient_phone_number"),
     ("episode.patient_id", "episode_active_of_patient"),

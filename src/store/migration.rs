@@ -15,6 +15,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
         ]
     };
 }
@@ -29,6 +30,7 @@ const NAMES: [(i64, &str); 7] = [
     (5, "escalation"),
     (6, "staff"),
     (7, "recording"),
+    (12, "account"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -13,12 +13,14 @@
 //! SQLite has one connection that writes, so that writers queue instead of colliding, and others
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
+mod account;
 mod audit;
 mod change;
 mod dial;
 mod error;
 mod escalate;
 mod installation;
+mod managing;
 mod migration;
 mod observe;
 mod outbox;
@@ -42,12 +44,14 @@ use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
-pub use audit::{AuditFilter, Verified};
+pub use account::Knock;
+pub use audit::{AuditFilter, Auditing, Verified};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use installation::Dialing;
+pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use recording::NewRecording;

@@ -1,6 +1,8 @@
 //! All tests that look at the crate from outside, in one binary.
 
+mod account;
 mod carrier;
+mod crossing;
 mod dialogue;
 mod district;
 mod ears;
@@ -15,4 +17,5 @@ mod sipp;
 mod store;
 mod tidy;
 mod torture;
+mod web;
 mod webhook;
