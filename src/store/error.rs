@@ -83,7 +83,7 @@ const SQLITE_UNAVAILABLE: [(i64, &str); 8] = [
 const POSTGRES_UNAVAILABLE: [&str; 9] = ["08", "3D", "40", "28", "25", "53", "55", "57", "58"];
 
 /// The unique constraints by the columns that SQLite names instead.
-const UNIQUE: [(&str, &str); 20] = [
+const UNIQUE: [(&str, &str); 22] = [
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
@@ -104,6 +104,8 @@ const UNIQUE: [(&str, &str); 20] = [
         "observation_of_report",
     ),
     ("observation.supersedes", "observation_corrected_once"),
+    ("observation.report_id, observation.code", "observation_of_form"),
+    ("contact_plan.patient_id, contact_plan.position", "contact_plan_position"),
     ("escalation_case.patient_id", "case_open_of_patient"),
     ("case_fact.case_id, case_fact.position", "case_fact_position"),
     (

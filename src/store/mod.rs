@@ -14,6 +14,7 @@
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
 mod audit;
+mod care;
 mod change;
 mod dial;
 mod error;
@@ -22,13 +23,17 @@ mod installation;
 mod migration;
 mod observe;
 mod outbox;
+mod pause;
 mod registry;
+mod report;
 mod rescue;
 mod row;
 mod schedule;
+mod search;
 mod session;
 mod staff;
 mod talk;
+mod timeline;
 mod view;
 mod within;
 
@@ -41,6 +46,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
 pub use audit::{AuditFilter, Verified};
+pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
@@ -48,11 +54,15 @@ pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use installation::Dialing;
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
+pub use pause::Resumed;
 pub use registry::{Change, Imported};
+pub use report::{Correction, StaffReport, Way};
 pub use rescue::Interrupted;
 pub use schedule::{SlotToPlan, UnderObservation};
 pub use staff::{Account, SignedIn, Stage};
+pub use search::Found;
 pub use talk::Outcome;
+pub use timeline::{CarePlan, Health, Observed};
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 
