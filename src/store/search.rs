@@ -93,9 +93,10 @@ fn phone_ending(words: &str) -> String {
     if !is_phone || digits.len() < 4 {
         return String::new();
     }
-    let international = words.starts_with('+');
-    let digits = if international { &digits } else { digits.trim_start_matches('0') };
-    format!("%{digits}")
+    // A whole national number stands in the store without its first zero.
+    let is_whole = digits.len() >= 10 && !words.starts_with('+');
+    let ending = if is_whole { digits.strip_prefix('0').unwrap_or(&digits) } else { &digits };
+    format!("%{ending}")
 }
 
 #[cfg(test)]
@@ -109,6 +110,7 @@ mod tests {
             ("090-1234-5678", "%9012345678"),
             ("5678", "%5678"),
             ("+819012345678", "%819012345678"),
+            ("0001", "%0001"),
             ("567", ""),
             ("A0001", ""),
         ] {

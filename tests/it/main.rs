@@ -6,6 +6,7 @@ mod district;
 mod ears;
 mod import;
 mod kill;
+mod patient;
 mod personas;
 mod postgres;
 mod sipp;
