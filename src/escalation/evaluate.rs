@@ -706,7 +706,7 @@ mod tests {
                 due_to: days_ago(0) + jiff::SignedDuration::from_hours(4 * i64::from(index) + 2),
                 state: SlotState::parse(state).unwrap(),
                 reason: None,
-            pause: None,
+                pause: None,
             })
             .collect()
     }

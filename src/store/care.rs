@@ -104,9 +104,8 @@ impl Within<'_> {
         if episode.call_times == times {
             return Ok(());
         }
-        let words = |times: &[Time]| {
-            times.iter().copied().map(time_of_day).collect::<Vec<_>>().join(" ")
-        };
+        let words =
+            |times: &[Time]| times.iter().copied().map(time_of_day).collect::<Vec<_>>().join(" ");
         sqlx::query(SET)
             .bind(episode.id.to_string())
             .bind(words(times))
@@ -187,8 +186,13 @@ impl Within<'_> {
             .bind(millis(now))
             .execute(&mut *connection)
             .await?;
-        skip_slots_after(connection, now, episode.id, today.saturating_sub(jiff::Span::new().days(1)))
-            .await?;
+        skip_slots_after(
+            connection,
+            now,
+            episode.id,
+            today.saturating_sub(jiff::Span::new().days(1)),
+        )
+        .await?;
         let changed = Changed {
             setting: Setting::ObservationEnd,
             before: episode.last_day.to_string(),
@@ -253,8 +257,7 @@ impl Within<'_> {
             Some(id) => clinics.iter().find(|one| one.id == id).map(|one| one.name.clone()),
         };
         let after = name(clinic).ok_or(StoreError::NotFound { what: "clinic" })?;
-        let row =
-            sqlx::query(BEFORE).bind(patient.to_string()).fetch_one(&mut *connection).await?;
+        let row = sqlx::query(BEFORE).bind(patient.to_string()).fetch_one(&mut *connection).await?;
         let before = Fields::new("patient", &row).parsed_or_null("clinic_id")?;
         if before == clinic {
             return Ok(());
@@ -396,9 +399,8 @@ impl Within<'_> {
         const SURPLUS: &str = "update slot set state = 'skipped', reason = '時刻変更', \
             settled_at = $2, pause_id = null where id = $1";
         let date = civil(now).date();
-        let bound = |statement| {
-            sqlx::query(statement).bind(episode.id.to_string()).bind(date.to_string())
-        };
+        let bound =
+            |statement| sqlx::query(statement).bind(episode.id.to_string()).bind(date.to_string());
         let rows = bound(OF_DAY).fetch_all(&mut *connection).await?;
         let slots = rows.iter().map(slot).collect::<Result<Vec<_>, _>>()?;
         let called = bound(CALLED).fetch_all(&mut *connection).await?;

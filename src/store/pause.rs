@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use sqlx::any::AnyRow;
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::base::Private;
 use crate::base::clock::civil;
@@ -109,7 +109,8 @@ impl Within<'_> {
     ) -> Result<Resumed, StoreError> {
         const END: &str = "update patient_pause set ended_at = $3, ended_by = $4 \
             where id = $1 and patient_id = $2 and ended_at is null and last_day >= $5";
-        const EXISTS: &str = "select z.id from patient_pause z where z.id = $1 and z.patient_id = $2";
+        const EXISTS: &str =
+            "select z.id from patient_pause z where z.id = $1 and z.patient_id = $2";
         const RESUME: &str = "update slot set state = 'due', reason = null, settled_at = null, \
             pause_id = null where pause_id = $1 and state = 'skipped' and due_to > $2 \
             and exists (select 1 from episode e where e.id = slot.episode_id \

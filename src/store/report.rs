@@ -145,10 +145,8 @@ impl Within<'_> {
             .fetch_optional(&mut *connection)
             .await?;
         let old = row::observation(&old.ok_or(StoreError::NotFound { what: "observation" })?)?;
-        let newer = sqlx::query(NEWER)
-            .bind(old.id.to_string())
-            .fetch_optional(&mut *connection)
-            .await?;
+        let newer =
+            sqlx::query(NEWER).bind(old.id.to_string()).fetch_optional(&mut *connection).await?;
         if let Some(newer) = newer {
             let fields = Fields::new("observation", &newer);
             let is_same = fields.word("value", Answer::parse)? == correction.value

@@ -360,10 +360,7 @@ fn day_report(date: Date, slots: &[Slot], latest: &[Observation]) -> DayReport {
     // A slot is skipped when another channel has reported, or for a pause, which is no report;
     // without slots, that channel is all that there is.
     let is_met = |slot: &Slot| slot.state == SlotState::Skipped && slot.pause.is_none();
-    if has(SlotState::Reported)
-        || slots.iter().any(is_met)
-        || (!by_call && slots.is_empty())
-    {
+    if has(SlotState::Reported) || slots.iter().any(is_met) || (!by_call && slots.is_empty()) {
         DayReport::Reported { at, channel }
     } else {
         DayReport::Partial { at, channel }

@@ -7,6 +7,7 @@ mod ears;
 mod import;
 mod kill;
 mod patient;
+mod patient_page;
 mod personas;
 mod postgres;
 mod sipp;

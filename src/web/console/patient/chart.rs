@@ -97,7 +97,8 @@ impl Chart<'_> {
     }
 
     fn x(&self, at: Timestamp) -> f64 {
-        let first = crate::base::clock::timestamp(self.days.0.to_datetime(jiff::civil::Time::midnight()));
+        let first =
+            crate::base::clock::timestamp(self.days.0.to_datetime(jiff::civil::Time::midnight()));
         let hours = at.duration_since(first).as_secs_f64() / 3600.0;
         LEFT + (WIDTH - LEFT - RIGHT) * hours / (24.0 * self.n_days())
     }
@@ -190,19 +191,12 @@ impl Chart<'_> {
     /// It was asked for, and could not be measured.
     fn missed(&self, at: Timestamp) -> Markup {
         let (x, y) = (self.x(at), HEIGHT - BOTTOM - 6.0);
-        let cross = format!(
-            "M{} {}l8 8M{} {}l-8 8",
-            px(x - 4.0), px(y - 4.0), px(x + 4.0), px(y - 4.0),
-        );
+        let cross =
+            format!("M{} {}l8 8M{} {}l-8 8", px(x - 4.0), px(y - 4.0), px(x + 4.0), px(y - 4.0),);
         html! { path.missed d=(cross) {} }
     }
 
-    fn table(
-        &self,
-        viewer: &Viewer,
-        measured: &[&Observation],
-        missed: &[&Observation],
-    ) -> Markup {
+    fn table(&self, viewer: &Viewer, measured: &[&Observation], missed: &[&Observation]) -> Markup {
         let mut all: Vec<_> = measured.iter().chain(missed).collect();
         all.sort_by_key(|one| std::cmp::Reverse(one.effective_at));
         html! {
@@ -318,7 +312,11 @@ fn bands(rules: &RuleSet, code: &str) -> Vec<Band> {
         bands.iter().map(|band| (band.low, band.high, band.priority)).collect();
     for band in &mut bands {
         for (low, high, priority) in &graver {
-            if *priority > band.priority && *low <= band.high && band.low < *low && *high >= band.high {
+            if *priority > band.priority
+                && *low <= band.high
+                && band.low < *low
+                && *high >= band.high
+            {
                 band.high = *low;
             }
         }

@@ -20,7 +20,7 @@ use crate::web::console::patient::words::symptoms;
 pub(super) type Fields = Vec<(String, String)>;
 
 /// A form that cannot be meant: it is shown again with what was typed, and the faults beside it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Draft {
     /// Which form, by the last word of its address.
     pub(super) form: &'static str,
@@ -103,7 +103,11 @@ impl Draft {
                 self.refuse("first_day", "今日以降の日にしてください。", "Not before today.");
             }
             if last < first {
-                self.refuse("last_day", "開始日以降の日にしてください。", "Not before the first day.");
+                self.refuse(
+                    "last_day",
+                    "開始日以降の日にしてください。",
+                    "Not before the first day.",
+                );
             } else if last > first.saturating_add(LONGEST_SPAN.days()) {
                 self.refuse("last_day", "休止は2か月までです。", "At most two months.");
             }
@@ -180,8 +184,8 @@ impl Draft {
             self.refuse("way", "電話か訪問かを選んでください。", "By telephone, or at a visit?");
         }
         let respondent = self.text("respondent").and_then(|who| Respondent::parse(&who));
-        let respondent = respondent
-            .filter(|who| matches!(who, Respondent::Patient | Respondent::Family));
+        let respondent =
+            respondent.filter(|who| matches!(who, Respondent::Patient | Respondent::Family));
         if respondent.is_none() {
             self.refuse("respondent", "本人か家族かを選んでください。", "Who said it?");
         }
@@ -248,7 +252,8 @@ impl Draft {
             }
             (Some(text), false) => text,
         };
-        let number = number(code, &text).filter(|number| is_plausible(questionnaire, code, *number));
+        let number =
+            number(code, &text).filter(|number| is_plausible(questionnaire, code, *number));
         if number.is_none() {
             if code == "temperature" {
                 self.refuse(code, "34.0〜42.0の体温を入力してください。", "34.0 to 42.0, please.");
@@ -282,9 +287,8 @@ impl Draft {
             self.refuse("value", "正しい値を入力してください。", "Please enter what is right.");
         }
         let reason = self.required("reason", LONGEST_REASON);
-        let correction = (|| {
-            Some(Correction { observation: observation?, value: value?, reason: reason? })
-        })();
+        let correction =
+            (|| Some(Correction { observation: observation?, value: value?, reason: reason? }))();
         self.sound(correction)
     }
 
@@ -464,7 +468,8 @@ mod tests {
 
     #[test]
     fn contacts_without_a_name_are_left_out_if_they_are_empty() {
-        let mut whole = draft(&[("name1", "民生 太郎"), ("phone1", "０３ー１２３４"), ("key1", "1")]);
+        let mut whole =
+            draft(&[("name1", "民生 太郎"), ("phone1", "０３ー１２３４"), ("key1", "1")]);
         let contacts = whole.contacts().unwrap();
         assert_eq!((contacts.len(), contacts[0].phone.expose().as_str()), (1, "03-1234"));
         assert!(contacts[0].is_keyholder);

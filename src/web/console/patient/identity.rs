@@ -109,7 +109,8 @@ fn phones(viewer: &Viewer, timeline: &Timeline) -> Markup {
 
 fn flags(viewer: &Viewer, timeline: &Timeline) -> Markup {
     let patient = &timeline.plan.patient;
-    let has = |has: bool| if has { viewer.say("あり", "Yes") } else { viewer.say("なし", "No") };
+    let has =
+        |has: bool| if has { viewer.say("あり", "Yes") } else { viewer.say("なし", "No") };
     html! {
         div.card {
             h2 { (viewer.say("状況", "Circumstances")) }

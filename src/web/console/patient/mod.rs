@@ -94,12 +94,7 @@ async fn page(
 }
 
 /// The page with what could not be meant, beside the fields.
-async fn refuse(
-    desk: &Desk,
-    viewer: &Viewer,
-    id: &str,
-    draft: &Draft,
-) -> Result<Response, Fault> {
+async fn refuse(desk: &Desk, viewer: &Viewer, id: &str, draft: &Draft) -> Result<Response, Fault> {
     let wanted = Wanted { correct: draft.text("observation"), ..Wanted::default() };
     let page = show(desk, viewer, id, &wanted, draft).await?;
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())

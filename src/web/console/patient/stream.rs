@@ -87,8 +87,7 @@ struct Item {
 }
 
 pub(super) fn stream(viewer: &Viewer, timeline: &Timeline) -> Markup {
-    let (first, last) =
-        (timeline.until.saturating_sub((STREAM_DAYS - 1).days()), timeline.until);
+    let (first, last) = (timeline.until.saturating_sub((STREAM_DAYS - 1).days()), timeline.until);
     let mut items = items(viewer, timeline);
     items.retain(|item| {
         let day = civil(item.at).date();

@@ -14,7 +14,7 @@ use crate::store::{Setting, Way};
 use crate::web::auth::Viewer;
 
 /// The questions in the order in which staff ask them, with their words.
-pub(super) const QUESTIONS: [(&str, Bilingual); 15] = [
+pub(super) static QUESTIONS: [(&str, Bilingual); 15] = [
     ("temperature", Bilingual::fixed("体温", "Temperature")),
     ("spo2", Bilingual::fixed("SpO2", "SpO2")),
     ("dyspnea", Bilingual::fixed("息苦しさ", "Breathlessness")),
@@ -42,11 +42,8 @@ pub(super) fn symptoms() -> impl Iterator<Item = &'static (&'static str, Bilingu
 
 /// The words for a question.
 pub(super) fn question<'a>(viewer: &Viewer, code: &'a str) -> &'a str {
-    QUESTIONS.iter().find(|(known, _)| *known == code).map_or(code, |(_, name)| {
-        // The names are fixed texts, so they live as long as the program.
-        let name: &'static Bilingual = name;
-        viewer.tell(name)
-    })
+    let known = QUESTIONS.iter().find(|(known, _)| *known == code);
+    known.map_or(code, |(_, name)| viewer.tell(name))
 }
 
 /// An answer as it is read: `37.5 ℃`, `はい`.
@@ -74,7 +71,9 @@ pub(super) fn channel(channel: Channel, way: Option<Way>) -> Bilingual {
         (Channel::Staff, Some(Way::Telephone)) => {
             Bilingual::fixed("職員入力(電話)", "Staff, by telephone")
         }
-        (Channel::Staff, Some(Way::Visit)) => Bilingual::fixed("職員入力(訪問)", "Staff, at a visit"),
+        (Channel::Staff, Some(Way::Visit)) => {
+            Bilingual::fixed("職員入力(訪問)", "Staff, at a visit")
+        }
         (Channel::Staff, None) => Bilingual::fixed("職員入力", "Staff"),
     }
 }
