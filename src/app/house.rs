@@ -95,6 +95,7 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
+            schedule: Arc::new(self.config.worker.schedule.clone()),
             config: Arc::new(config),
         })
     }

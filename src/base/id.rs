@@ -86,6 +86,14 @@ ids! {
     NoteId "note",
     /// A token of the API.
     TokenId "token",
+    /// A note that staff wrote about a patient.
+    StaffNoteId "staff note",
+    /// Days on which a patient is not called.
+    PauseId "pause",
+    /// What a member of the staff wrote down at once; minted when the form is shown.
+    ReportId "report",
+    /// A change of a patient's settings.
+    ChangeId "change",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

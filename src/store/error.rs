@@ -105,6 +105,8 @@ const UNIQUE: &[(&str, &str)] = &[
         "observation_of_report",
     ),
     ("observation.supersedes", "observation_corrected_once"),
+    ("observation.report_id, observation.code", "observation_of_form"),
+    ("contact_plan.patient_id, contact_plan.position", "contact_plan_position"),
     ("escalation_case.patient_id", "case_open_of_patient"),
     ("case_fact.case_id, case_fact.position", "case_fact_position"),
     ("center_key.health_center_id", "center_key_in_use"),

@@ -15,6 +15,7 @@
 
 mod account;
 mod audit;
+mod care;
 mod change;
 mod dial;
 mod error;
@@ -24,15 +25,19 @@ mod managing;
 mod migration;
 mod observe;
 mod outbox;
+mod pause;
 mod recording;
 mod registry;
+mod report;
 mod rescue;
 mod retention;
 mod row;
 mod schedule;
+mod search;
 mod session;
 mod staff;
 mod talk;
+mod timeline;
 mod view;
 mod within;
 
@@ -46,6 +51,7 @@ use sqlx::{AnyPool, ConnectOptions};
 
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
+pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
@@ -54,13 +60,17 @@ pub use installation::Dialing;
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
+pub use pause::Resumed;
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
+pub use report::{Correction, StaffReport, Way};
 pub use rescue::Interrupted;
 pub use retention::{Judged, Terms};
 pub use schedule::{SlotToPlan, UnderObservation};
+pub use search::Found;
 pub use staff::{Account, SignedIn, Stage};
 pub use talk::Outcome;
+pub use timeline::{CarePlan, Health, Observed};
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 

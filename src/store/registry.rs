@@ -294,7 +294,29 @@ pub(super) async fn episode_by_id(
     episode(&sqlx::query(BY_ID).bind(id.to_string()).fetch_one(connection).await?)
 }
 
-fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
+/// The active episode of a patient.
+///
+/// # Errors
+/// [`StoreError::NotFound`] if the patient is not under observation.
+pub(super) async fn active_episode(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<Episode, StoreError> {
+    let found = find_active_episode(connection, patient).await?;
+    found.ok_or(StoreError::NotFound { what: "active episode" })
+}
+
+async fn find_active_episode(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<Option<Episode>, StoreError> {
+    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
+        where patient_id = $1 and state = 'active'";
+    let row = sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(connection).await?;
+    row.as_ref().map(episode).transpose()
+}
+
+pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
     let fields = Fields::new("episode", row);
     let call_times = fields.text("call_times")?.split_whitespace().map(str::parse);
     Ok(Episode {
@@ -398,8 +420,6 @@ async fn save_episode(
     patient: PatientId,
     wanted: &Episode,
 ) -> Result<bool, StoreError> {
-    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
-        where patient_id = $1 and state = 'active'";
     const UPDATE: &str = "update episode set first_day = $2, last_day = $3, call_times = $4, \
         updated_at = $5 where id = $1";
     const END: &str = "update episode set state = 'ended', updated_at = $2 where id = $1";
@@ -407,9 +427,7 @@ async fn save_episode(
         (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state) \
         values ($1, $2, $3, $4, $5, $5, $6, 'active')";
     let call_times: Vec<_> = wanted.call_times.iter().copied().map(time_of_day).collect();
-    let row =
-        sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(&mut *connection).await?;
-    if let Some(active) = row.as_ref().map(episode).transpose()? {
+    if let Some(active) = find_active_episode(connection, patient).await? {
         let same = Episode { id: active.id, patient, ..wanted.clone() };
         if active == same {
             return Ok(false);
@@ -447,7 +465,7 @@ async fn save_episode(
 }
 
 /// Nobody is called after the last day.
-async fn skip_slots_after(
+pub(super) async fn skip_slots_after(
     connection: &mut AnyConnection,
     now: Timestamp,
     episode: EpisodeId,

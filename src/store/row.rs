@@ -110,7 +110,7 @@ macro_rules! select_slots {
     ($rest:literal) => {
         concat!(
             "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
-             s.state, s.reason from slot s ",
+             s.state, s.reason, s.pause_id from slot s ",
             $rest
         )
     };
@@ -129,6 +129,7 @@ pub(super) fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
         due_to: fields.time("due_to")?,
         state: fields.word("state", SlotState::parse)?,
         reason: fields.text_or_null("reason")?.map(str::to_owned),
+        pause: fields.parsed_or_null("pause_id")?,
     })
 }
 

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::base::{Clock, Private};
+use crate::campaign::schedule;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
@@ -87,6 +88,8 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// How the times agreed with patients become calls.
+    pub schedule: Arc<schedule::Config>,
     /// How the console is served.
     pub config: Arc<Config>,
 }

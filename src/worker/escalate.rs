@@ -1,6 +1,6 @@
 //! Observations, and the ways in which calls and slots ended → cases, and messages about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -105,6 +105,16 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     Ok(Turn { done, more, next: next_meeting(now, memory) })
 }
 
+/// What makes observations one report: the slot that they fill, or else the moment.
+type ReportKey = (Option<SlotId>, Option<Timestamp>);
+
+fn report_of(observation: &Observation) -> ReportKey {
+    match observation.slot {
+        Some(slot) => (Some(slot), None),
+        None => (None, Some(observation.effective_at)),
+    }
+}
+
 async fn judge_and_store<C>(
     road: &Road<C>,
     rules: &RuleSet,
@@ -139,13 +149,11 @@ async fn judge<C>(
     let mut facts = Vec::new();
 
     let history = road.store.history(patient, since).await?;
-    let mut reports: Vec<Option<SlotId>> =
-        unseen.observations.iter().map(|observation| observation.slot).collect();
-    reports.dedup();
-    for slot in reports {
+    let reports: BTreeSet<ReportKey> = unseen.observations.iter().map(report_of).collect();
+    for key in reports {
         // A report is judged as a whole: what its earlier answers said counts, too.
         let report: Vec<Observation> =
-            history.iter().filter(|observation| observation.slot == slot).cloned().collect();
+            history.iter().filter(|observation| report_of(observation) == key).cloned().collect();
         facts.extend(evaluate(rules, traits, &history, &report));
     }
 

@@ -8,6 +8,8 @@ mod district;
 mod ears;
 mod import;
 mod kill;
+mod patient;
+mod patient_page;
 mod personas;
 mod postgres;
 mod recorded_calls;

@@ -2,6 +2,7 @@
 
 mod account;
 pub mod audit;
+mod patient;
 mod staff;
 mod start;
 mod tokens;
@@ -12,9 +13,10 @@ use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
-        .merge(start::routes())
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(patient::routes())
         .merge(staff::routes())
+        .merge(start::routes())
         .merge(tokens::routes())
 }
