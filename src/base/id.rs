@@ -78,6 +78,12 @@ ids! {
     CaseId "case",
     /// A message that waits to be delivered.
     MessageId "message",
+    /// A list that was brought in.
+    ImportBatchId "import batch",
+    /// A recording of a prompt.
+    PromptTakeId "prompt take",
+    /// A version of the rules that was made in the console.
+    RuleSetId "rule set",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

@@ -14,6 +14,7 @@
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
 mod audit;
+mod batch;
 mod change;
 mod dial;
 mod error;
@@ -29,6 +30,7 @@ mod schedule;
 mod session;
 mod staff;
 mod talk;
+mod undo;
 mod view;
 mod within;
 
@@ -41,6 +43,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
 pub use audit::{AuditFilter, Verified};
+pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
@@ -53,6 +56,7 @@ pub use rescue::Interrupted;
 pub use schedule::{SlotToPlan, UnderObservation};
 pub use staff::{Account, SignedIn, Stage};
 pub use talk::Outcome;
+pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 

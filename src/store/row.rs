@@ -50,6 +50,17 @@ impl<'r> Fields<'r> {
         value.map(|value| T::try_from(value).map_err(|_| self.corrupt(column))).transpose()
     }
 
+    pub(super) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        self.row.try_get::<Vec<u8>, _>(column).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn bytes_or_null(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.row.try_get::<Option<Vec<u8>>, _>(column).map_err(|_| self.corrupt(column))
+    }
+
     pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
         Ok(self.integer::<i64>(column)? != 0)
     }
