@@ -209,13 +209,23 @@ pub(super) fn time_of_day(time: Time) -> String {
     format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
+/// The columns of patients, as `p`, and telephones, as `f`, for [`fold_patients`].
+macro_rules! patient_columns {
+    () => {
+        "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
+         p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
+         f.number, f.role"
+    };
+}
+pub(super) use patient_columns;
+
 /// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
 macro_rules! select_patients {
     ($rest:literal) => {
         concat!(
-            "select p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
-             p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-             f.number, f.role from patient p left join patient_phone f on f.patient_id = p.id ",
+            "select ",
+            $crate::store::registry::patient_columns!(),
+            " from patient p left join patient_phone f on f.patient_id = p.id ",
             $rest,
             " order by p.registration_number, p.id, f.position"
         )
@@ -316,7 +326,7 @@ pub(super) async fn active_episode(
     row.as_ref().map(episode).transpose()
 }
 
-fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
+pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
     let fields = Fields::new("episode", row);
     let call_times = fields.text("call_times")?.split_whitespace().map(str::parse);
     Ok(Episode {

@@ -116,12 +116,22 @@ pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
+/// The columns of slots, as `s`, that [`slot`] reads.
+macro_rules! slot_columns {
+    () => {
+        "s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, s.state, \
+         s.reason"
+    };
+}
+pub(super) use slot_columns;
+
 /// Selects slots, as `s`, under the names that [`slot`] reads.
 macro_rules! select_slots {
     ($rest:literal) => {
         concat!(
-            "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
-             s.state, s.reason from slot s ",
+            "select ",
+            $crate::store::row::slot_columns!(),
+            " from slot s ",
             $rest
         )
     };
@@ -143,13 +153,22 @@ pub(super) fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
     })
 }
 
+/// The columns of attempts, as `a`, that [`attempt`] reads.
+macro_rules! attempt_columns {
+    () => {
+        "a.id, a.slot_id, a.patient_id, a.number, a.phone, a.due_at, a.state, a.dialed_at, \
+         a.answered_at, a.ended_at, a.disposition, a.respondent, a.completion"
+    };
+}
+pub(super) use attempt_columns;
+
 /// Selects attempts, as `a`, under the names that [`attempt`] reads.
 macro_rules! select_attempts {
     ($rest:literal) => {
         concat!(
-            "select a.id, a.slot_id, a.patient_id, a.number, a.phone, a.due_at, a.state, \
-             a.dialed_at, a.answered_at, a.ended_at, a.disposition, a.respondent, a.completion \
-             from attempt a ",
+            "select ",
+            $crate::store::row::attempt_columns!(),
+            " from attempt a ",
             $rest
         )
     };

@@ -181,11 +181,17 @@ impl Within<'_> {
         id: ImportBatchId,
         line: usize,
     ) -> Result<Undone, StoreError> {
-        match self.try_undo(now, id, line, Reach::Delete).await {
-            // Something that this file knows nothing of depends on it.
-            Err(StoreError::Conflict { .. }) => self.try_undo(now, id, line, Reach::End).await,
-            other => other,
+        let mut result = self.try_undo(now, id, line, Reach::Delete).await;
+        for reach in [Reach::End, Reach::Leave] {
+            match result {
+                // Something that this file knows nothing of depends on it, or nobody can read it.
+                Err(StoreError::Conflict { .. } | StoreError::Corrupt { .. }) => {
+                    result = self.try_undo(now, id, line, reach).await;
+                }
+                other => return other,
+            }
         }
+        result
     }
 
     async fn try_undo(
@@ -198,8 +204,12 @@ impl Within<'_> {
         let mut session = self.store.write().await?;
         let connection = session.connection();
         self.touch(connection, now, id, "undoing").await?;
-        let taken = taken(connection, id, line).await?;
-        let undone = undo(connection, now, &taken, reach).await?;
+        let undone = if reach == Reach::Leave {
+            Undone::Left
+        } else {
+            let taken = taken(connection, id, line).await?;
+            undo(connection, now, &taken, reach).await?
+        };
         mark(connection, id, line, undone).await?;
         session.commit(&[Topic::Registry, Topic::Over]).await?;
         Ok(undone)
@@ -211,6 +221,7 @@ impl Within<'_> {
 enum Reach {
     Delete,
     End,
+    Leave,
 }
 
 async fn undo(

@@ -16,6 +16,7 @@ pub mod console;
 pub mod fault;
 mod guard;
 pub mod ui;
+pub mod upload;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! The pages, one file each.
 
+mod import;
 mod start;
 
 use axum::Router;
@@ -7,5 +8,5 @@ use axum::Router;
 use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().merge(start::routes())
+    Router::new().merge(start::routes()).merge(import::routes())
 }
