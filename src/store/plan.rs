@@ -248,6 +248,13 @@ impl Within<'_> {
         rows.iter().map(episode).collect()
     }
 
+    /// The active episode of a patient of the scope.
+    pub async fn episode_of(&self, patient: PatientId) -> Result<Option<Episode>, StoreError> {
+        self.patient(patient).await?;
+        let mut session = self.store.glance().await?;
+        active_episode(session.connection(), patient).await
+    }
+
     /// Asks for a call to one patient now. The next open slot of the day is brought forward; if
     /// there is none, one is opened. The worker places the call under the rules for all calls, so
     /// it may come a few minutes later. Asked for twice, it is one call.

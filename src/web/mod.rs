@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::base::Clock;
+use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
@@ -68,8 +69,19 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// When patients are called, so that a plan can be shown before the worker makes it.
+    pub calls: Arc<Calls>,
     /// How the console is served.
     pub config: Arc<Config>,
+}
+
+/// The settings by which the worker plans.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// When slots fall due.
+    pub schedule: schedule::Config,
+    /// What follows a call that did not settle its slot.
+    pub retry: Policy,
 }
 
 /// All routes.

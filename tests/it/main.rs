@@ -7,6 +7,7 @@ mod ears;
 mod import;
 mod kill;
 mod personas;
+mod plan;
 mod postgres;
 mod sipp;
 mod store;

@@ -34,7 +34,7 @@ impl Problem {
         let mut problems: Vec<Self> = import.faults.iter().map(Self::from).collect();
         problems.extend(import.notes.iter().map(Self::from));
         for row in &import.rows {
-            problems.extend(row.outcome.iter().err().flatten().map(Self::from));
+            problems.extend(row.outcome.as_ref().err().into_iter().flatten().map(Self::from));
             problems.extend(row.notes.iter().map(Self::from));
         }
         problems
