@@ -64,11 +64,9 @@ create table prompt_take (
     id text not null primary key,
     language text not null,
     prompt text not null,
-    -- The value that it says, as in the names of recordings; empty if it says none.
-    variant text not null,
     source text not null,
     sha256 text not null,
-    -- What was brought, and what is said: µ-law at 8 kHz without the pause behind it.
+    -- What was brought, and what is said: µ-law at 8 kHz, without the pause that follows it.
     original bytea not null,
     sound bytea not null,
     duration_ms bigint not null,
@@ -89,13 +87,12 @@ create table prompt_take (
     )
 );
 
-create unique index prompt_take_in_use on prompt_take (language, prompt, variant)
+create unique index prompt_take_in_use on prompt_take (language, prompt)
     where state = 'approved';
 
 create table rule_set (
     id text not null primary key,
-    -- Null: for all centres.
-    health_center_id text references health_center (id),
+    health_center_id text not null references health_center (id),
     version text not null,
     body text not null,
     effective_from text not null,
@@ -113,6 +110,6 @@ create table rule_set (
     )
 );
 
-create unique index rule_set_version on rule_set (version);
-create unique index rule_set_in_force on rule_set (coalesce(health_center_id, ''), effective_from)
+create unique index rule_set_version on rule_set (health_center_id, version);
+create unique index rule_set_in_force on rule_set (health_center_id, effective_from)
     where state = 'released';

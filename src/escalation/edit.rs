@@ -63,7 +63,8 @@ pub fn edited(text: &str, version: &str, effective_from: Date, numbers: &[String
         }
     }
     if let Ok(document) = DeTable::parse(text) {
-        let head = [("version", version.to_owned()), ("effective_from", effective_from.to_string())];
+        let head =
+            [("version", version.to_owned()), ("effective_from", effective_from.to_string())];
         for (key, value) in head {
             if let Some(old) = document.get_ref().get(key) {
                 changes.push((old.span(), format!("{value:?}")));

@@ -251,10 +251,7 @@ mod tests {
             before.add(shipped, past, FIRST, LAST);
             after.add(&stricter(), past, FIRST, LAST);
         }
-        assert_eq!(
-            before.by_priority(),
-            [(Priority::P1, 1), (Priority::P2, 2), (Priority::P3, 0)]
-        );
+        assert_eq!(before.by_priority(), [(Priority::P1, 1), (Priority::P2, 2), (Priority::P3, 0)]);
         assert_eq!(after.by_priority(), [(Priority::P1, 3), (Priority::P2, 0), (Priority::P3, 0)]);
         assert_eq!(before.by_day(), [(FIRST, 2), (LAST, 1)].into());
         assert_eq!(after.rules[&("spo2-low".to_owned(), Priority::P1)], 3);

@@ -18,7 +18,9 @@ use crate::registry::import::PatientDraft;
 use crate::registry::import::compare::Known;
 use crate::registry::import::problem::Problem;
 use crate::registry::{AuditEntry, Episode, Patient};
-use crate::store::registry::{active_episode, find_registered, save, select_patients, fold_patients};
+use crate::store::registry::{
+    active_episode, find_registered, fold_patients, save, select_patients,
+};
 use crate::store::row::{Fields, millis};
 use crate::store::undo::Snapshot;
 use crate::store::{Change, StoreError, Topic, Within, audit};
@@ -213,10 +215,7 @@ impl Within<'_> {
         let problems = serde_json::to_string(&batch.problems)
             .map_err(|_| StoreError::Corrupt { table: "import_batch", column: "problems" })?;
         let mut session = self.store.write().await?;
-        sqlx::query(FORGET)
-            .bind(millis(now - KEPT_UNREAD))
-            .execute(session.connection())
-            .await?;
+        sqlx::query(FORGET).bind(millis(now - KEPT_UNREAD)).execute(session.connection()).await?;
         sqlx::query(ADD)
             .bind(id.to_string())
             .bind(self.center_text())
@@ -440,7 +439,8 @@ impl Within<'_> {
             Change::Updated => "updated",
             Change::Unchanged => "unchanged",
         };
-        let row = Row { line, number, patient: imported.patient, change, was, became: Some(became) };
+        let row =
+            Row { line, number, patient: imported.patient, change, was, became: Some(became) };
         add_row(connection, now, id, &row).await?;
         session.commit(&[Topic::Registry]).await
     }

@@ -13,9 +13,7 @@ use sqlx::{Any, AnyConnection};
 
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
-use crate::campaign::{
-    Attempt, AttemptState, NewSlot, Next, Policy, Slot, SlotState, Window,
-};
+use crate::campaign::{Attempt, AttemptState, NewSlot, Next, Policy, Slot, SlotState, Window};
 use crate::registry::{AuditEntry, Episode, HealthCenter, Patient};
 use crate::store::registry::{
     active_episode, episode, fold_patients, health_centers, patient_columns,
@@ -198,7 +196,8 @@ impl Within<'_> {
         page: Page<'_>,
     ) -> Result<Vec<AnyRow>, StoreError> {
         let states: Vec<_> = page.filter.states.iter().map(|state| state.as_str()).collect();
-        let states = if states.is_empty() { String::new() } else { format!(" {} ", states.join(" ")) };
+        let states =
+            if states.is_empty() { String::new() } else { format!(" {} ", states.join(" ")) };
         let query = sqlx::query::<Any>(statement)
             .bind(self.center_text())
             .bind(self.clinic_text())
@@ -277,7 +276,8 @@ impl Within<'_> {
         let slot = match wanted {
             Wanted::Slot(slot) => slot,
             Wanted::New(number, episode) => {
-                let closes_at = DateTime::from_parts(civil(now).date(), Window::of(&center).closes_at());
+                let closes_at =
+                    DateTime::from_parts(civil(now).date(), Window::of(&center).closes_at());
                 let slot = NewSlot {
                     episode,
                     patient: patient.id,
@@ -290,11 +290,8 @@ impl Within<'_> {
             }
         };
         let attempt = self.bring_forward(connection, now, &slot, &patient, &center, policy).await?;
-        let entry = AuditEntry {
-            patient: Some(patient.id),
-            object: attempt.to_string(),
-            ..entry.clone()
-        };
+        let entry =
+            AuditEntry { patient: Some(patient.id), object: attempt.to_string(), ..entry.clone() };
         audit::append(connection, now, &entry).await?;
         session.commit(&[Topic::Slot, Topic::Due]).await?;
         Ok(Ok(attempt))
@@ -323,7 +320,8 @@ impl Within<'_> {
             return Ok(Err(NotNow::OutsideHours));
         }
         let emergency = emergency_of(connection, patient.id, now - LATELY).await?;
-        if let Some(until) = emergency.map(|at| at + policy.after_emergency).filter(|at| *at > now) {
+        if let Some(until) = emergency.map(|at| at + policy.after_emergency).filter(|at| *at > now)
+        {
             return Ok(Err(NotNow::KeptFree(until)));
         }
         let slots = slots_on_day(connection, patient.id, today).await?;

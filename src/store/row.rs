@@ -128,12 +128,7 @@ pub(super) use slot_columns;
 /// Selects slots, as `s`, under the names that [`slot`] reads.
 macro_rules! select_slots {
     ($rest:literal) => {
-        concat!(
-            "select ",
-            $crate::store::row::slot_columns!(),
-            " from slot s ",
-            $rest
-        )
+        concat!("select ", $crate::store::row::slot_columns!(), " from slot s ", $rest)
     };
 }
 pub(super) use select_slots;
@@ -165,12 +160,7 @@ pub(super) use attempt_columns;
 /// Selects attempts, as `a`, under the names that [`attempt`] reads.
 macro_rules! select_attempts {
     ($rest:literal) => {
-        concat!(
-            "select ",
-            $crate::store::row::attempt_columns!(),
-            " from attempt a ",
-            $rest
-        )
+        concat!("select ", $crate::store::row::attempt_columns!(), " from attempt a ", $rest)
     };
 }
 pub(super) use select_attempts;
@@ -217,13 +207,22 @@ pub(super) fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
     })
 }
 
+/// The columns of observations, as `o`, that [`observation`] reads.
+macro_rules! observation_columns {
+    () => {
+        "o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, o.effective_at, \
+         o.respondent, o.channel, o.questionnaire, o.supersedes"
+    };
+}
+pub(super) use observation_columns;
+
 /// Selects observations, as `o`, under the names that [`observation`] reads.
 macro_rules! select_observations {
     ($rest:literal) => {
         concat!(
-            "select o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, \
-             o.effective_at, o.respondent, o.channel, o.questionnaire, o.supersedes \
-             from observation o ",
+            "select ",
+            $crate::store::row::observation_columns!(),
+            " from observation o ",
             $rest
         )
     };

@@ -73,9 +73,8 @@ fn unreadable() -> StoreError {
 
 impl Snapshot {
     pub(super) fn of(patient: &Patient, episode: Option<&Episode>) -> Self {
-        let phone = |phone: &PatientPhone| {
-            (phone.number.e164().to_owned(), phone.role.as_str().to_owned())
-        };
+        let phone =
+            |phone: &PatientPhone| (phone.number.e164().to_owned(), phone.role.as_str().to_owned());
         Self {
             name: patient.name.expose().clone(),
             kana: patient.kana.expose().clone(),
@@ -253,7 +252,8 @@ async fn undo(
             Ok(Undone::Ended)
         }
         ("updated", Some(was)) => {
-            let before = was.episode.as_ref().map(|days| days.episode(taken.patient)).transpose()?;
+            let before =
+                was.episode.as_ref().map(|days| days.episode(taken.patient)).transpose()?;
             let back = restore(connection, now, taken, before.as_ref(), episode, reach).await?;
             if back != Undone::Left {
                 let patient = was.patient(&current)?;
@@ -356,10 +356,7 @@ async fn has_history(
     Ok(Fields::new("attempt", &row).integer::<i64>("n")? > 0)
 }
 
-async fn has_calls(
-    connection: &mut AnyConnection,
-    episode: EpisodeId,
-) -> Result<bool, StoreError> {
+async fn has_calls(connection: &mut AnyConnection, episode: EpisodeId) -> Result<bool, StoreError> {
     const CALLS: &str = "select \
         (select count(*) from attempt a join slot s on s.id = a.slot_id where s.episode_id = $1 \
         and a.state in ('dialing', 'talking', 'done')) \

@@ -26,6 +26,7 @@ macro_rules! assets {
 assets! {
     "console.css" CSS,
     "console.js" JS,
+    "record.js" JS,
     "refresh.js" JS,
 }
 

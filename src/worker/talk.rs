@@ -22,7 +22,7 @@ use crate::prompt::Pace;
 use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::Lease;
-use crate::worker::{LOOK_BACK, Road, Step};
+use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -58,6 +58,7 @@ pub(super) async fn prepare<C: Carrier>(
     claim: &Claim,
     now: Now,
 ) -> anyhow::Result<Interview> {
+    takes::refresh(&road.store, &road.library).await?;
     let profile = profile(claim, now);
     let needed = utterances(&road.questionnaire, &profile);
     let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
@@ -71,11 +72,7 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
-    let rules = road
-        .rules
-        .effective_on(now.date())
-        .with_context(|| format!("no rules are in force on {}", now.date()))?
-        .clone();
+    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     Ok(Interview {
         session: Session::new(Arc::clone(&road.questionnaire), profile),
         pace,

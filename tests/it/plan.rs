@@ -13,19 +13,21 @@ use encoding_rs::SHIFT_JIS;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::civil::{Date, date, time};
+use mimamori::audio::wav::{Encoding, header};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
-use mimamori::base::{Clock, Now, Private};
+use mimamori::base::{Clock, Language, Now, Private};
+use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
-use mimamori::prompt::Library;
+use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
+use mimamori::observation::Channel;
+use mimamori::prompt::{Library, Pace, Source};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff,
-};
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
 use mimamori::store::{
-    AuditFilter, BatchState, Claimant, Dialing, ImportBatch, SignedIn, Stage, Store,
+    AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
+    TakeState,
 };
 use mimamori::web::{self, Calls, Desk};
 use sha2::{Digest, Sha256};
@@ -63,6 +65,8 @@ claims! {
     the_day_shows_everybodys_times_and_reasons
     a_call_by_hand_keeps_every_rule
     a_day_can_be_stopped_for_one_patient
+    rules_are_tried_signed_and_then_in_force
+    a_take_is_approved_by_somebody_else_and_then_said
 }
 
 const DAY: Date = date(2026, 11, 25);
@@ -101,7 +105,10 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls { schedule: schedule::Config::shipped(), retry: Policy::shipped() }),
+            calls: Arc::new(Calls {
+                schedule: schedule::Config::shipped(),
+                retry: Policy::shipped(),
+            }),
             config: Arc::new(web::Config::shipped()),
         };
         Self { desk, home, other, _folder: folder }
@@ -144,14 +151,14 @@ impl Office {
             token: hex(&Sha256::digest(login.as_bytes())),
             csrf: format!("csrf-{login}").into(),
             stage: Stage::Full,
-            created_at: at(9, 0),
+            created_at: at(9, 55),
             seen_at: at(10, 0),
             address: "127.0.0.1".to_owned(),
             agent: String::new(),
             staff,
         };
         let entry = AuditEntry { action: "session.begun", ..entry };
-        self.store().begin_session(at(9, 0), &signed_in, &entry).await.unwrap();
+        self.store().begin_session(at(9, 55), &signed_in, &entry).await.unwrap();
         Person { office: self, login: login.to_owned() }
     }
 
@@ -260,32 +267,45 @@ impl Person<'_> {
     }
 
     async fn post(&self, path: &str, fields: &str) -> (StatusCode, String) {
-        let request =
-            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        let form = format!("csrf=csrf-{}&{fields}", self.login);
-        let (status, _, bytes) = self.ask(request, form).await;
+        let (status, _, bytes) = self.send(path, fields).await;
         (status, String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Brings a file; where the answer leads.
-    async fn bring(&self, list: &[u8]) -> (StatusCode, Option<ImportBatchId>) {
-        let mut body = Vec::new();
-        let csrf = format!("csrf-{}", self.login);
-        body.extend_from_slice(
-            format!("--x\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\n{csrf}\r\n").as_bytes(),
-        );
-        body.extend_from_slice(
-            b"--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"list.csv\"\r\n\r\n",
-        );
-        body.extend_from_slice(list);
-        body.extend_from_slice(b"\r\n--x--\r\n");
+    async fn send(&self, path: &str, fields: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
         let request =
-            Request::post("/import").header("content-type", "multipart/form-data; boundary=x");
-        let (status, headers, _) = self.ask(request, body).await;
-        let id = headers.get("location").and_then(|to| {
-            to.to_str().ok()?.strip_prefix("/import/")?.parse().ok()
-        });
-        (status, id)
+            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        self.ask(request, format!("csrf=csrf-{}&{fields}", self.login)).await
+    }
+
+    /// Brings a list; where the answer leads.
+    async fn bring(&self, list: &[u8]) -> (StatusCode, Option<ImportBatchId>) {
+        let (status, headers, _) = self.file("/import", "list.csv", list).await;
+        let to = headers.get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+        assert_ne!(to, "/login", "signed in");
+        (status, to.strip_prefix("/import/").and_then(|id| id.parse().ok()))
+    }
+
+    async fn send_file(&self, path: &str, name: &str, content: &[u8]) -> (StatusCode, String) {
+        let (status, _, page) = self.file(path, name, content).await;
+        (status, String::from_utf8_lossy(&page).into_owned())
+    }
+
+    async fn file(
+        &self,
+        path: &str,
+        name: &str,
+        content: &[u8],
+    ) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut body = format!(
+            "--x\r\ncontent-disposition: form-data; name=\"csrf\"\r\n\r\ncsrf-{}\r\n\
+             --x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n",
+            self.login
+        )
+        .into_bytes();
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n--x--\r\n");
+        let request = Request::post(path).header("content-type", "multipart/form-data; boundary=x");
+        self.ask(request, body).await
     }
 
     /// Brings a list and takes it over.
@@ -319,12 +339,21 @@ async fn a_cp932_list_with_errors_is_mended_taken_over_and_taken_back(office: Of
     let id = id.unwrap();
     let (status, page) = hana.get(&format!("/import/{id}")).await;
     assert_eq!(status, StatusCode::OK);
-    for part in ["Shift_JIS", "カタカナ以外", "暦にない", "取り込む", "神崎花", "1950-01-02", "取り込めません"] {
+    for part in [
+        "Shift_JIS",
+        "カタカナ以外",
+        "暦にない",
+        "取り込む",
+        "神崎花",
+        "1950-01-02",
+        "取り込めません",
+    ] {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(!page.contains("style="), "the Content-Security-Policy forbids it");
     assert_eq!(office.patients().await, 0, "nothing changes by looking");
-    let (_, headers, table) = hana.ask(Request::get(format!("/import/{id}/problems.csv")), Body::empty()).await;
+    let (_, headers, table) =
+        hana.ask(Request::get(format!("/import/{id}/problems.csv")), Body::empty()).await;
     assert_eq!(headers["content-type"], "text/csv; charset=utf-8");
     let table = String::from_utf8(table).unwrap();
     assert!(table.starts_with('\u{feff}') && table.contains("\"4\",\"C\",\"フリガナ\""), "{table}");
@@ -400,7 +429,10 @@ async fn changed_patients_become_what_they_were(office: Office) {
     let before = office.within().patient(patient).await.unwrap();
     let days = office.within().episode_of(patient).await.unwrap();
 
-    let changed = HANA.replace("カンザキ", "ヤマダ").replace("9:30", "10:30").replace("9012345678", "8012345678");
+    let changed = HANA
+        .replace("カンザキ", "ヤマダ")
+        .replace("9:30", "10:30")
+        .replace("9012345678", "8012345678");
     let second = hana.import(&[&changed]).await;
     assert_eq!(second.counts.updated, 1);
     assert_ne!(office.within().patient(patient).await.unwrap(), before);
@@ -443,7 +475,13 @@ async fn nobody_imports_without_the_right_or_for_another_centre(office: Office) 
     assert_eq!(hana.ask(request, "csrf=wrong").await.0, StatusCode::FORBIDDEN);
     assert_eq!(office.patients().await, 1);
     // The same number at another centre is another person.
-    assert_eq!(stranger.import(&[HANA]).await.counts.created, 1);
+    let (_, id) = stranger.bring(list(&[HANA]).as_bytes()).await;
+    let take = format!("/import/{}/take", id.unwrap());
+    assert_eq!(stranger.post(&take, "").await.0, StatusCode::SEE_OTHER);
+    while office.store().patients(office.other).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(office.patients().await, 1);
 }
 
 async fn the_day_shows_everybodys_times_and_reasons(office: Office) {
@@ -452,7 +490,8 @@ async fn the_day_shows_everybodys_times_and_reasons(office: Office) {
     office.called("A1").await;
     let (status, page) = hana.get("/plan").await;
     assert_eq!(status, StatusCode::OK);
-    for part in ["神崎花", "山田太郎", "09:30–11:30", "架電中", "14:30", "明日の見込み", "今すぐ"] {
+    for part in ["神崎花", "山田太郎", "09:30–11:30", "架電中", "14:30", "明日の見込み", "今すぐ"]
+    {
         assert!(page.contains(part), "{part} in {page}");
     }
     assert!(!page.contains("12345678"), "telephones are hidden where others see the screen");
@@ -524,4 +563,171 @@ async fn a_day_can_be_stopped_for_one_patient(office: Office) {
     assert!(page.contains("山田太郎") && page.contains("入院"), "{page}");
     let nurse = office.person("aud", Role::Auditor, office.home).await;
     assert_eq!(nurse.post(&stop, reason).await.0, StatusCode::FORBIDDEN);
+}
+
+async fn rules_are_tried_signed_and_then_in_force(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    // Yesterday one had 92 %, the other 95 %.
+    for (number, percent) in [("A1", 92), ("A2", 95)] {
+        let patient = office.patient(number).await.unwrap();
+        let yesterday = DAY.yesterday().unwrap();
+        let due_from = timestamp(yesterday.at(9, 0, 0, 0));
+        let episode = office.within().episode_of(patient).await.unwrap().unwrap().id;
+        let due_to = due_from + Duration::from_hours(2);
+        let slot = NewSlot { episode, patient, date: yesterday, number: 1, due_from, due_to };
+        office.store().open_slots(due_from, &[slot]).await.unwrap();
+        let report = Report {
+            channel: Channel::Web,
+            respondent: Respondent::Patient,
+            questionnaire: "web@1".to_owned(),
+            effective_at: due_from + Duration::from_mins(5),
+            values: vec![("spo2".to_owned(), Answer::Number(percent))],
+            completion: Completion::Complete,
+        };
+        office.store().report(due_from, patient, &report).await.unwrap();
+    }
+    let chief = office.person("chief", Role::Supervisor, office.home).await;
+    let nurse = office.person("nao", Role::Nurse, office.home).await;
+    let (status, page) = nurse.get("/rules").await;
+    assert!(status == StatusCode::OK && page.contains("SpO2が93以下"), "{page}");
+    assert_eq!(nurse.get("/rules/new").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(hana.get("/rules").await.0, StatusCode::FORBIDDEN);
+
+    let broken = "version=v2&from=2026-11-25&text=version+%3D+%22x%22%0D%0Aoops";
+    let (status, page) = chief.post("/rules/new", broken).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.contains("2行目"), "{page}");
+
+    let book = RuleBook::shipped().unwrap();
+    let shipped = book.effective_on(DAY).unwrap().text.clone();
+    let stricter =
+        shipped.replace("code = \"spo2\", at_most = 93", "code = \"spo2\", at_most = 95");
+    let form = format!("version=v2&from=2026-11-25&text={}", escaped(&stricter));
+    let (status, headers, _) = chief.send("/rules/new", &form).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let to = headers["location"].to_str().unwrap().to_owned();
+    let (_, page) = chief.get(&to).await;
+    assert!(
+        page.contains("2026-11-11〜2026-11-24のデータでは、この版なら 2 件(いまのルールでは 2 件)"),
+        "{page}"
+    );
+    assert!(page.contains("判定が変わる方と日 (1)"), "95 % is graver now: {page}");
+    let rules = to.split('?').next().unwrap();
+    assert_eq!(
+        nurse.post(&format!("{rules}/release"), "doctor=x&day=2026-11-24").await.0,
+        StatusCode::FORBIDDEN
+    );
+    let unsigned = chief.post(&format!("{rules}/release"), "doctor=+&day=2026-11-24").await;
+    assert_eq!(unsigned.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(office.store().rules_in_force(office.home, DAY).await.unwrap().is_none());
+    let signed = "doctor=%E5%8C%BB%E5%B8%AB&day=2026-11-24";
+    assert_eq!(chief.post(&format!("{rules}/release"), signed).await.0, StatusCode::SEE_OTHER);
+    let own = office.store().rules_in_force(office.home, DAY).await.unwrap().unwrap();
+    assert_eq!(own.version, "v2");
+    assert!(office.store().rules_in_force(office.other, DAY).await.unwrap().is_none());
+    let (_, page) = nurse.get("/rules").await;
+    assert!(page.contains("SpO2が95以下") && page.contains("医師"), "{page}");
+    let stranger = office.person("boss", Role::Supervisor, office.other).await;
+    assert_eq!(stranger.get(rules).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(chief.post(&format!("{rules}/withdraw"), "").await.0, StatusCode::SEE_OTHER);
+    assert!(office.store().rules_in_force(office.home, DAY).await.unwrap().is_none());
+    for action in ["rules.drafted", "rules.tried", "rules.released", "rules.withdrawn"] {
+        assert_eq!(office.audited(action).await, 1, "{action}");
+    }
+}
+
+async fn a_take_is_approved_by_somebody_else_and_then_said(office: Office) {
+    let hana = office.scheduler().await;
+    let chief = office.person("chief", Role::Supervisor, office.home).await;
+    let nurse = office.person("nao", Role::Nurse, office.home).await;
+    let tone = tone();
+    let bring = "/prompts/hold/takes";
+    assert_eq!(nurse.send_file(bring, "hold.wav", &tone).await.0, StatusCode::FORBIDDEN);
+    let (status, page) = hana.send_file(bring, "hold.wav", b"no sound at all").await;
+    assert!(
+        status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("音声として読めません"),
+        "{page}"
+    );
+    assert_eq!(hana.send_file(bring, "hold.exe", &tone).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        hana.send_file("/prompts/opening/takes", "a.wav", &tone).await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(hana.send_file(bring, "hold.wav", &tone).await.0, StatusCode::SEE_OTHER);
+    let take = office.store().takes(Language::Ja).await.unwrap().remove(0);
+    assert_eq!((take.prompt.as_str(), take.state), ("hold", TakeState::Draft));
+    assert!(office.store().takes_in_use(Language::Ja).await.unwrap().is_empty());
+    let (_, headers, sound) = hana
+        .ask(Request::get(format!("/prompts/takes/{}/sound.wav", take.id)), Body::empty())
+        .await;
+    assert_eq!(headers["content-type"], "audio/wav");
+    assert!(sound.starts_with(b"RIFF") && sound.len() > 8000, "a second at 8 kHz");
+
+    let approve = format!("/prompts/takes/{}/approve", take.id);
+    assert_eq!(hana.post(&approve, "").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(chief.send_file(bring, "hold.wav", &tone).await.0, StatusCode::SEE_OTHER);
+    let own = office
+        .store()
+        .takes(Language::Ja)
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|one| one.id != take.id)
+        .unwrap();
+    let (status, page) = chief.post(&format!("/prompts/takes/{}/approve", own.id), "").await;
+    assert!(status == StatusCode::CONFLICT && page.contains("別の人"), "{page}");
+    assert_eq!(chief.post(&approve, "").await.0, StatusCode::SEE_OTHER);
+    let in_use = office.store().takes_in_use(Language::Ja).await.unwrap();
+    let stamp = office.store().takes_stamp(Language::Ja).await.unwrap();
+    let library = Arc::clone(&office.desk.library);
+    let hold = Utterance::fixed("hold");
+    let before = library.clip(&hold, Pace::Normal).unwrap();
+    library.use_takes(stamp.clone(), in_use.clone());
+    assert_eq!((library.takes_stamp(), library.source(&hold)), (stamp, Source::Take));
+    let after = library.clip(&hold, Pace::Normal).unwrap();
+    assert!(after.pcmu.starts_with(&in_use["hold"]) && before.pcmu != after.pcmu);
+    let (_, page) = hana.get("/prompts").await;
+    assert!(page.contains("録音(承認済み)") && page.contains("承認待ち"), "{page}");
+    let (status, page) = hana.get("/prompts/hold").await;
+    assert!(
+        status == StatusCode::OK && page.contains("使用中") && page.contains("class=\"high\""),
+        "{page}"
+    );
+    assert_eq!(nurse.get("/prompts").await.0, StatusCode::FORBIDDEN);
+
+    assert_eq!(
+        chief.post(&format!("/prompts/takes/{}/retire", take.id), "").await.0,
+        StatusCode::SEE_OTHER
+    );
+    library.use_takes(
+        office.store().takes_stamp(Language::Ja).await.unwrap(),
+        office.store().takes_in_use(Language::Ja).await.unwrap(),
+    );
+    assert_eq!(library.source(&hold), Source::Voice);
+    assert_eq!(library.clip(&hold, Pace::Normal).unwrap().pcmu, before.pcmu);
+    assert_eq!(
+        office.store().take_sound(take.id).await.unwrap()[..],
+        in_use["hold"][..],
+        "kept for the record"
+    );
+}
+
+/// A second and a half of a tone, as 16-bit WAV at 8 kHz.
+fn tone() -> Vec<u8> {
+    let samples: Vec<u8> = (0..12_000_u32)
+        .flat_map(|n| {
+            let wave = (f64::from(n) * 440.0 * std::f64::consts::TAU / 8000.0).sin();
+            #[expect(clippy::cast_possible_truncation, reason = "within the range of samples")]
+            let sample = (wave * 8000.0) as i16;
+            sample.to_le_bytes()
+        })
+        .collect();
+    let mut bytes = header(Encoding::Linear16, 1, 8000, u32::try_from(samples.len()).unwrap());
+    bytes.extend(samples);
+    bytes
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -117,12 +117,7 @@ fn differences(
     );
     look("電話番号", "telephones", phones(&patient.phones), phones(&draft.phones));
     look("言語", "language", patient.language.code().to_owned(), draft.language.code().to_owned());
-    look(
-        "体温計",
-        "thermometer",
-        there(patient.has_thermometer),
-        there(draft.has_thermometer),
-    );
+    look("体温計", "thermometer", there(patient.has_thermometer), there(draft.has_thermometer));
     look(
         "パルスオキシメーター",
         "pulse oximeter",

@@ -2,6 +2,8 @@
 
 mod import;
 mod plan;
+mod prompts;
+mod rules;
 mod start;
 mod words;
 
@@ -10,5 +12,10 @@ use axum::Router;
 use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().merge(start::routes()).merge(import::routes()).merge(plan::routes())
+    Router::new()
+        .merge(start::routes())
+        .merge(import::routes())
+        .merge(plan::routes())
+        .merge(prompts::routes())
+        .merge(rules::routes())
 }

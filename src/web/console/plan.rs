@@ -127,8 +127,7 @@ async fn plan(
     let is_ahead = date > today;
     // Tomorrow has no slots yet: nobody is in any state.
     let only = if is_ahead { Only::All } else { asked.only };
-    let filter =
-        PlanFilter { search: asked.search.clone(), states: only.states().to_vec() };
+    let filter = PlanFilter { search: asked.search.clone(), states: only.states().to_vec() };
     let page = within.plan_of_day(viewer.now, date, &filter, PAGE, asked.page * PAGE).await?;
     let counts = within.slots_by_state(date).await?;
     let foreseen = foresee(&desk, &within.days_of(date).await?, &page.center, date);
@@ -140,12 +139,7 @@ async fn plan(
 }
 
 /// How many slots begin in which hour, by the same rule by which the worker opens them.
-fn foresee(
-    desk: &Desk,
-    episodes: &[Episode],
-    center: &HealthCenter,
-    date: Date,
-) -> Vec<(i8, u32)> {
+fn foresee(desk: &Desk, episodes: &[Episode], center: &HealthCenter, date: Date) -> Vec<(i8, u32)> {
     let window = Window::of(center);
     let mut hours: BTreeMap<i8, u32> = BTreeMap::new();
     for episode in episodes {
@@ -183,19 +177,10 @@ impl Shown<'_> {
         format!("/plan?{query}")
     }
 
-    fn body(
-        &self,
-        page: &PlanPage,
-        counts: &[(SlotState, u32)],
-        foreseen: &[(i8, u32)],
-    ) -> Markup {
+    fn body(&self, page: &PlanPage, counts: &[(SlotState, u32)], foreseen: &[(i8, u32)]) -> Markup {
         let is_ahead = self.date > self.today;
         let count = |only: Only| -> u32 {
-            counts
-                .iter()
-                .filter(|(state, _)| only.states().contains(state))
-                .map(|(_, n)| n)
-                .sum()
+            counts.iter().filter(|(state, _)| only.states().contains(state)).map(|(_, n)| n).sum()
         };
         html! {
             (self.days())
@@ -326,12 +311,10 @@ impl Shown<'_> {
     /// The slots that are stored, or those that will be opened.
     fn slots_of(&self, day: &PatientsDay, center: &HealthCenter) -> Vec<Planned> {
         let window = Window::of(center);
-        let phones: Vec<_> =
-            day.patient.phones.iter().map(|phone| phone.number.clone()).collect();
+        let phones: Vec<_> = day.patient.phones.iter().map(|phone| phone.number.clone()).collect();
         let next = |slot: &Slot, attempts: &[Attempt]| {
             let phones = phones.clone();
-            let open =
-                OpenSlot { slot, attempts, phones, window, emergency_at: day.emergency_at };
+            let open = OpenSlot { slot, attempts, phones, window, emergency_at: day.emergency_at };
             next_call(self.viewer.now, &open, &self.desk.calls.retry)
         };
         if !day.slots.is_empty() || self.date < self.today {
@@ -418,7 +401,10 @@ impl Shown<'_> {
         let is_on_the_line = slots.iter().any(|one| one.slot.state == SlotState::InProgress);
         let has_reported = slots.iter().any(|one| one.slot.state == SlotState::Reported);
         let question = if has_reported {
-            self.say("今日はすでに回答があります。もう一度電話しますか。", "There is a report today. Call again?")
+            self.say(
+                "今日はすでに回答があります。もう一度電話しますか。",
+                "There is a report today. Call again?",
+            )
         } else {
             self.say("この方に今すぐ電話しますか。", "Call this patient now?")
         };
@@ -486,14 +472,24 @@ static REASONS: [Bilingual; 6] = [
 fn slot_words(state: SlotState) -> (&'static str, Icon, Bilingual) {
     match state {
         SlotState::Due => ("badge", Icon::Clock, Bilingual::fixed("これから", "due")),
-        SlotState::InProgress => ("badge check", Icon::Phone, Bilingual::fixed("架電中", "on the line")),
-        SlotState::Reported => ("badge good", Icon::Check, Bilingual::fixed("報告済み", "reported")),
-        SlotState::Partial => ("badge caution", Icon::Caution, Bilingual::fixed("途中まで", "in part")),
+        SlotState::InProgress => {
+            ("badge check", Icon::Phone, Bilingual::fixed("架電中", "on the line"))
+        }
+        SlotState::Reported => {
+            ("badge good", Icon::Check, Bilingual::fixed("報告済み", "reported"))
+        }
+        SlotState::Partial => {
+            ("badge caution", Icon::Caution, Bilingual::fixed("途中まで", "in part"))
+        }
         SlotState::Unreached => {
             ("badge caution", Icon::Caution, Bilingual::fixed("つながらず", "not reached"))
         }
-        SlotState::Skipped => ("badge muted", Icon::Pause, Bilingual::fixed("発信しない", "not called")),
-        SlotState::Expired => ("badge caution", Icon::Caution, Bilingual::fixed("時間切れ", "out of time")),
+        SlotState::Skipped => {
+            ("badge muted", Icon::Pause, Bilingual::fixed("発信しない", "not called"))
+        }
+        SlotState::Expired => {
+            ("badge caution", Icon::Caution, Bilingual::fixed("時間切れ", "out of time"))
+        }
     }
 }
 
@@ -554,24 +550,37 @@ async fn call_now(
 
 fn not_now(reason: NotNow) -> Bilingual {
     match reason {
-        NotNow::Stopped => Bilingual::fixed("すべての架電を停止しています。", "All calls are stopped."),
-        NotNow::NotObserved => {
-            Bilingual::fixed("この方は今日の観察の対象ではありません。", "The patient is not under observation today.")
+        NotNow::Stopped => {
+            Bilingual::fixed("すべての架電を停止しています。", "All calls are stopped.")
         }
+        NotNow::NotObserved => Bilingual::fixed(
+            "この方は今日の観察の対象ではありません。",
+            "The patient is not under observation today.",
+        ),
         NotNow::OutsideHours => Bilingual::fixed(
             "架電できる時間ではありません(保健所の時間内、8時から20時まで)。",
             "It is outside the hours of calls (those of the centre, within 8:00 to 20:00).",
         ),
-        NotNow::OnTheLine => Bilingual::fixed("この方にはいま電話しています。", "The patient is being called."),
+        NotNow::OnTheLine => {
+            Bilingual::fixed("この方にはいま電話しています。", "The patient is being called.")
+        }
         NotNow::KeptFree(until) => Bilingual::composed(
-            format!("緊急の回答があったため、{}まで自動の電話をかけません。職員から電話してください。", clock(until)),
-            format!("After an urgent answer no machine calls until {}: please call yourself.", clock(until)),
+            format!(
+                "緊急の回答があったため、{}まで自動の電話をかけません。職員から電話してください。",
+                clock(until)
+            ),
+            format!(
+                "After an urgent answer no machine calls until {}: please call yourself.",
+                clock(until)
+            ),
         ),
         NotNow::NoFreeSlot => Bilingual::fixed(
             "今日はもう4回分の予定があります。職員から電話してください。",
             "All four slots of the day are taken: please call yourself.",
         ),
-        NotNow::NoPhone => Bilingual::fixed("電話番号が登録されていません。", "No telephone is registered."),
+        NotNow::NoPhone => {
+            Bilingual::fixed("電話番号が登録されていません。", "No telephone is registered.")
+        }
     }
 }
 
@@ -606,7 +615,9 @@ async fn stop_today(
     let Stopped { skipped, on_the_line } = stopped;
     let text = match (viewer.say("ja", "en"), on_the_line) {
         ("ja", false) => format!("今日の架電を止めました({skipped} 件)。"),
-        ("ja", true) => format!("今日の残りの架電を止めました({skipped} 件)。いまの通話は続きます。"),
+        ("ja", true) => {
+            format!("今日の残りの架電を止めました({skipped} 件)。いまの通話は続きます。")
+        }
         (_, false) => format!("No more calls today ({skipped} slots)."),
         (_, true) => format!("No more calls today ({skipped} slots); the call under way goes on."),
     };

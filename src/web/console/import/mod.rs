@@ -221,10 +221,7 @@ async fn upload(State(desk): State<Desk>, upload: Upload) -> Result<Response, Fa
 }
 
 /// Reads a list where it holds nobody up.
-async fn explain(
-    content: Vec<u8>,
-    read_on: Date,
-) -> Result<(Vec<u8>, Import), Fault> {
+async fn explain(content: Vec<u8>, read_on: Date) -> Result<(Vec<u8>, Import), Fault> {
     let reading = tokio::task::spawn_blocking(move || {
         let import = read(&content, read_on);
         (content, import)
@@ -334,8 +331,8 @@ async fn progress(
 fn live(viewer: &Viewer, list: &ImportBatch) -> Markup {
     let say = |ja, en| viewer.say(ja, en);
     let counts = list.counts;
-    let is_at_work =
-        matches!(list.state, BatchState::Importing | BatchState::Undoing) && !list.is_stuck(viewer.now);
+    let is_at_work = matches!(list.state, BatchState::Importing | BatchState::Undoing)
+        && !list.is_stuck(viewer.now);
     let refresh = is_at_work.then(|| format!("/import/{}/progress", list.id));
     let left_out = u32::try_from(list.left_out.len()).unwrap_or(0);
     let to_do = list.rows.saturating_sub(list.refused).saturating_sub(left_out);

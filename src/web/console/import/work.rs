@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::base::id::ImportBatchId;
-use crate::registry::import::read;
 use crate::registry::import::PatientDraft;
+use crate::registry::import::read;
 use crate::registry::{AuditEntry, Scope};
 use crate::store::{StoreError, Within};
 use crate::web::Desk;
