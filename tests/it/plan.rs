@@ -328,7 +328,7 @@ fn list(rows: &[&str]) -> String {
 }
 
 const HANA: &str = "A1,神崎花,カンザキ ハナ,S25.1.2,9012345678,2026/11/20,2026/12/1,9:30";
-const TARO: &str = "A2,山田太郎,ﾔﾏﾀﾞ ﾀﾛｳ,1961/3/4,080-1111-2222,2026/11/20,2026/12/1,14:30";
+const TARO: &str = "A2,山田太郎,ﾔﾏﾀﾞ ﾀﾛｳ,1971/3/4,080-1111-2222,2026/11/20,2026/12/1,14:30";
 
 async fn a_cp932_list_with_errors_is_mended_taken_over_and_taken_back(office: Office) {
     let hana = office.scheduler().await;
