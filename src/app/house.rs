@@ -24,7 +24,7 @@ use crate::registry::HealthCenter;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
-use crate::web::Desk;
+use crate::web::{Calls, Desk};
 use crate::worker::{Progress, Recordings, Road};
 
 /// All that stands before the first call can be placed.
@@ -95,7 +95,10 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
-            schedule: Arc::new(self.config.worker.schedule.clone()),
+            calls: Arc::new(Calls {
+                schedule: self.config.worker.schedule.clone(),
+                retry: self.config.worker.retry.clone(),
+            }),
             config: Arc::new(config),
         })
     }

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 /// The text is not an id.
@@ -44,6 +46,13 @@ macro_rules! ids {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!($kind, ":{}"), self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(Error::custom)
             }
         }
 
@@ -94,6 +103,12 @@ ids! {
     ReportId "report",
     /// A change of a patient's settings.
     ChangeId "change",
+    /// A list that was brought in.
+    ImportBatchId "import batch",
+    /// A recording of a prompt.
+    PromptTakeId "prompt take",
+    /// A version of the rules that was made in the console.
+    RuleSetId "rule set",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

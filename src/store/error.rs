@@ -116,6 +116,9 @@ const UNIQUE: &[(&str, &str)] = &[
         "case_fact.rule, case_fact.source, case_fact.source_id, case_fact.source_seq",
         "case_fact_of_source",
     ),
+    ("prompt_take.language, prompt_take.prompt", "prompt_take_in_use"),
+    ("rule_set.health_center_id, rule_set.version", "rule_set_version"),
+    ("rule_set.health_center_id, rule_set.effective_from", "rule_set_in_force"),
 ];
 
 /// Keeps the kind of the error and drops the rest: sqlx's errors carry PostgreSQL's detail, which

@@ -11,6 +11,7 @@ mod kill;
 mod patient;
 mod patient_page;
 mod personas;
+mod plan;
 mod postgres;
 mod recorded_calls;
 mod recordings;

@@ -95,7 +95,7 @@ fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Mark
                 .plan
                 .episode
                 .as_ref()
-                .map(|(episode, _)| slots_on(day, episode, &window, &desk.schedule));
+                .map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
             html! {
                 ul.plain {
                     @for slot in slots.unwrap_or_default() {
