@@ -83,7 +83,7 @@ const SQLITE_UNAVAILABLE: [(i64, &str); 8] = [
 const POSTGRES_UNAVAILABLE: [&str; 9] = ["08", "3D", "40", "28", "25", "53", "55", "57", "58"];
 
 /// The unique constraints by the columns that SQLite names instead.
-const UNIQUE: [(&str, &str); 20] = [
+const UNIQUE: [(&str, &str); 24] = [
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
@@ -110,6 +110,10 @@ const UNIQUE: [(&str, &str); 20] = [
         "case_fact.rule, case_fact.source, case_fact.source_id, case_fact.source_seq",
         "case_fact_of_source",
     ),
+    ("case_claim.case_id", "case_claim_of_case"),
+    ("case_event.case_id, case_event.seq", "case_event_seq"),
+    ("case_event.case_id, case_event.of_seq", "case_event_kept_once"),
+    ("case_event.case_id, case_event.source_id", "case_event_reported_once"),
 ];
 
 /// Keeps the kind of the error and drops the rest: sqlx's errors carry PostgreSQL's detail, which

@@ -200,12 +200,12 @@ pub(super) fn time_of_day(time: Time) -> String {
 
 /// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
 macro_rules! select_patients {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
              p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
              f.number, f.role from patient p left join patient_phone f on f.patient_id = p.id ",
-            $rest,
+            $($rest),+,
             " order by p.registration_number, p.id, f.position"
         )
     };

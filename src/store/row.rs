@@ -189,12 +189,12 @@ pub(super) fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
 
 /// Selects observations, as `o`, under the names that [`observation`] reads.
 macro_rules! select_observations {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, \
              o.effective_at, o.respondent, o.channel, o.questionnaire, o.supersedes \
              from observation o ",
-            $rest
+            $($rest),+
         )
     };
 }

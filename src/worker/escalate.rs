@@ -102,7 +102,8 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
             error!(%patient, "patient {patient} cannot be judged: {error:#}");
         }
     }
-    Ok(Turn { done, more, next: next_meeting(now, memory) })
+    let lapse = road.store.end_lapsed_claims(now.timestamp).await?;
+    Ok(Turn { done, more, next: next_meeting(now, memory).into_iter().chain(lapse).min() })
 }
 
 async fn judge_and_store<C>(
