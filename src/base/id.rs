@@ -78,6 +78,12 @@ ids! {
     CaseId "case",
     /// A message that waits to be delivered.
     MessageId "message",
+    /// The sound of one call, as it is kept.
+    RecordingId "recording",
+    /// A key of a health centre, under which recordings are sealed.
+    CenterKeyId "center key",
+    /// A note at a moment of a recording.
+    NoteId "note",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

@@ -83,7 +83,7 @@ const SQLITE_UNAVAILABLE: [(i64, &str); 8] = [
 const POSTGRES_UNAVAILABLE: [&str; 9] = ["08", "3D", "40", "28", "25", "53", "55", "57", "58"];
 
 /// The unique constraints by the columns that SQLite names instead.
-const UNIQUE: [(&str, &str); 24] = [
+const UNIQUE: [(&str, &str); 27] = [
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
@@ -106,6 +106,9 @@ const UNIQUE: [(&str, &str); 24] = [
     ("observation.supersedes", "observation_corrected_once"),
     ("escalation_case.patient_id", "case_open_of_patient"),
     ("case_fact.case_id, case_fact.position", "case_fact_position"),
+    ("center_key.health_center_id", "center_key_in_use"),
+    ("recording.attempt_id", "recording_of_attempt"),
+    ("recording_mark.recording_id, recording_mark.position", "recording_mark_position"),
     (
         "case_fact.rule, case_fact.source, case_fact.source_id, case_fact.source_seq",
         "case_fact_of_source",

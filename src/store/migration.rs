@@ -14,6 +14,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0004_observation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
         ]
     };
@@ -21,13 +22,14 @@ macro_rules! migrations {
 
 const SQLITE: [&str; NAMES.len()] = migrations!("sqlite");
 const POSTGRES: [&str; NAMES.len()] = migrations!("postgres");
-const NAMES: [(i64, &str); 7] = [
+const NAMES: [(i64, &str); 8] = [
     (1, "registry"),
     (2, "campaign"),
     (3, "answer"),
     (4, "observation"),
     (5, "escalation"),
     (6, "staff"),
+    (7, "recording"),
     (10, "case"),
 ];
 
