@@ -279,7 +279,9 @@ impl EventKind {
             Self::Raised => Bilingual::fixed("優先度が上がりました", "Became graver"),
             Self::Lowered => Bilingual::fixed("優先度が下がりました", "Became less grave"),
             Self::FactAdded => Bilingual::fixed("所見の追加", "Finding added"),
-            Self::Reported => Bilingual::fixed("その後の報告: 該当なし", "Later report: no finding"),
+            Self::Reported => {
+                Bilingual::fixed("その後の報告: 該当なし", "Later report: no finding")
+            }
             Self::Claimed => Bilingual::fixed("担当になりました", "Took the case"),
             Self::Released => Bilingual::fixed("担当をはずれました", "Let the case go"),
             Self::TakenOver => Bilingual::fixed("担当を引き取りました", "Took the case over"),
@@ -347,7 +349,9 @@ impl Standing {
         if matches!(self, Self::Resolved(_)) {
             return Err(Refusal::Closed);
         }
-        if let Deed::HandOver(text) | Deed::Note(text) | Deed::Promise(text, _)
+        if let Deed::HandOver(text)
+        | Deed::Note(text)
+        | Deed::Promise(text, _)
         | Deed::Resolve(_, text) = deed
             && text.trim().is_empty()
         {
@@ -439,10 +443,8 @@ impl Standing {
 
     /// That another's hold has run out is written before a deed that ends it.
     fn lines_of_lapse(self, now: Timestamp, by: StaffId, deed: &Deed) -> Vec<Line> {
-        let ends_hold = matches!(
-            deed,
-            Deed::Claim | Deed::TakeOver | Deed::HandOver(_) | Deed::Resolve(..)
-        );
+        let ends_hold =
+            matches!(deed, Deed::Claim | Deed::TakeOver | Deed::HandOver(_) | Deed::Resolve(..));
         match self.lapsed(now) {
             Some(claim) if ends_hold && claim.by != by => vec![timed_out(claim)],
             _ => Vec::new(),
@@ -482,9 +484,8 @@ impl Lane {
 
     /// Where a case with this priority and these facts belongs.
     pub fn of(priority: Priority, facts: &[Fact]) -> Self {
-        let is_silence = |fact: &Fact| {
-            matches!(fact.source, FactSource::Attempt(_) | FactSource::Slot(_))
-        };
+        let is_silence =
+            |fact: &Fact| matches!(fact.source, FactSource::Attempt(_) | FactSource::Slot(_));
         if priority == Priority::P1 {
             Self::Urgent
         } else if facts.iter().filter(|fact| fact.priority != Priority::P0).all(is_silence) {
@@ -574,17 +575,29 @@ mod tests {
     fn one_holds_a_case_and_the_others_are_told_so() {
         for (script, expected) in [
             ("0 hana claims", "hana-until-30 | claimed"),
-            ("0 hana claims, 1 taro claims", "hana-until-30 | claimed ! somebody else works on the case"),
+            (
+                "0 hana claims, 1 taro claims",
+                "hana-until-30 | claimed ! somebody else works on the case",
+            ),
             ("0 hana claims, 10 hana claims", "hana-until-40 | claimed"),
             ("0 hana claims, 1 taro takes-over", "taro-until-31 | claimed taken_over"),
             ("0 hana takes-over", "hana-until-30 | claimed"),
             ("0 hana claims, 1 hana releases", "untouched | claimed released"),
             ("0 hana releases", "untouched | ! the case is not held"),
-            ("0 hana claims, 1 taro releases", "hana-until-30 | claimed ! somebody else works on the case"),
+            (
+                "0 hana claims, 1 taro releases",
+                "hana-until-30 | claimed ! somebody else works on the case",
+            ),
             ("0 hana claims, 1 hana hands-over", "handed-over | claimed handed_over"),
-            ("0 hana claims, 1 hana hands-over, 2 taro claims", "taro-until-32 | claimed handed_over claimed"),
+            (
+                "0 hana claims, 1 hana hands-over, 2 taro claims",
+                "taro-until-32 | claimed handed_over claimed",
+            ),
             ("0 hana hands-over", "handed-over | handed_over"),
-            ("0 hana claims, 1 taro hands-over", "hana-until-30 | claimed ! somebody else works on the case"),
+            (
+                "0 hana claims, 1 taro hands-over",
+                "hana-until-30 | claimed ! somebody else works on the case",
+            ),
         ] {
             assert_eq!(play(Standing::Untouched, script), expected, "{script}");
         }
@@ -593,11 +606,20 @@ mod tests {
     #[test]
     fn a_hold_runs_out_unless_its_holder_does_something() {
         for (script, expected) in [
-            ("0 hana claims, 29 taro claims", "hana-until-30 | claimed ! somebody else works on the case"),
+            (
+                "0 hana claims, 29 taro claims",
+                "hana-until-30 | claimed ! somebody else works on the case",
+            ),
             ("0 hana claims, 30 taro claims", "taro-until-60 | claimed timed_out claimed"),
             ("0 hana claims, 30 taro takes-over", "taro-until-60 | claimed timed_out claimed"),
-            ("0 hana claims, 20 hana notes, 31 taro claims", "hana-until-50 | claimed noted ! somebody else works on the case"),
-            ("0 hana claims, 20 hana calls, 25 hana promises", "hana-until-55 | claimed called promised"),
+            (
+                "0 hana claims, 20 hana notes, 31 taro claims",
+                "hana-until-50 | claimed noted ! somebody else works on the case",
+            ),
+            (
+                "0 hana claims, 20 hana calls, 25 hana promises",
+                "hana-until-55 | claimed called promised",
+            ),
             ("0 hana claims, 20 taro notes", "hana-until-30 | claimed noted"),
             // Nobody has missed her.
             ("0 hana claims, 40 hana notes", "hana-until-70 | claimed noted"),
@@ -628,8 +650,14 @@ mod tests {
             ("0 hana notes-nothing", "untouched | ! a word about it is missing"),
             ("0 hana promises-late", "untouched | ! the promise is due in the past"),
             ("0 hana promises, 1 taro keeps", "untouched | promised kept"),
-            ("0 hana claims, 1 taro resolves", "hana-until-30 | claimed ! somebody else works on the case"),
-            ("0 hana resolves, 1 hana claims, 2 hana notes", "resolved-spoke_fine | resolved ! the case is closed ! the case is closed"),
+            (
+                "0 hana claims, 1 taro resolves",
+                "hana-until-30 | claimed ! somebody else works on the case",
+            ),
+            (
+                "0 hana resolves, 1 hana claims, 2 hana notes",
+                "resolved-spoke_fine | resolved ! the case is closed ! the case is closed",
+            ),
         ] {
             assert_eq!(play(Standing::Untouched, script), expected, "{script}");
         }

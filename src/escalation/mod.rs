@@ -9,7 +9,5 @@ pub use case::{Case, CaseState, Change, Fact, FactSource};
 pub use evaluate::{
     PatientFacts, concern, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
 };
-pub use handling::{
-    Claim, Deed, Done, EventKind, Holder, Lane, Line, Outcome, Refusal, Standing,
-};
+pub use handling::{Claim, Deed, Done, EventKind, Holder, Lane, Line, Outcome, Refusal, Standing};
 pub use rule::{Priority, RuleBook, RuleSet};

@@ -145,12 +145,7 @@ impl Archive {
             }
             Some(s3) => Arc::new(bucket(s3)?),
         };
-        Ok(Self {
-            objects,
-            spool,
-            key: config.key.clone(),
-            spool_limit: config.spool_limit,
-        })
+        Ok(Self { objects, spool, key: config.key.clone(), spool_limit: config.spool_limit })
     }
 
     /// Writes, reads and deletes something, so that a wrong setting is found before a call is.
@@ -419,7 +414,11 @@ fn bucket(s3: &S3) -> Result<object_store::aws::AmazonS3, object_store::Error> {
         // The server compares it with what arrived.
         .with_checksum_algorithm(Checksum::SHA256)
         // The next turn of the worker is the retry.
-        .with_retry(RetryConfig { max_retries: 1, retry_timeout: PATIENCE, ..RetryConfig::default() })
+        .with_retry(RetryConfig {
+            max_retries: 1,
+            retry_timeout: PATIENCE,
+            ..RetryConfig::default()
+        })
         .with_client_options(
             ClientOptions::new().with_timeout(PATIENCE).with_connect_timeout(PATIENCE / 4),
         );

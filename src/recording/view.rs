@@ -111,7 +111,8 @@ mod tests {
             for from in [0, 1, 43, 44, 45, 57, 58, 59, 60, 333, length - 1, length] {
                 for to in [from, from + 1, from + 2, from + 7, length] {
                     let to = to.clamp(from, length);
-                    let expected = &whole[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()];
+                    let expected =
+                        &whole[usize::try_from(from).unwrap()..usize::try_from(to).unwrap()];
                     assert_eq!(part(from..to), expected, "{view:?} {from}..{to}");
                 }
             }
@@ -122,7 +123,8 @@ mod tests {
     fn a_moment_is_at_time_times_rate() {
         let samples = 8000 * 60;
         let second = Duration::from_secs(1);
-        let mulaw = View::Mulaw.position(samples, second) - View::Mulaw.position(samples, Duration::ZERO);
+        let mulaw =
+            View::Mulaw.position(samples, second) - View::Mulaw.position(samples, Duration::ZERO);
         assert_eq!(mulaw, 16_000);
         assert_eq!(View::Linear16.position(samples, second), 44 + 32_000);
         assert_eq!(View::Mulaw.position(samples, second * 600), View::Mulaw.length(samples));

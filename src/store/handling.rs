@@ -140,25 +140,16 @@ impl Store {
         const NEXT: &str = "select min(c.claim_until) as next from case_claim c";
         const LAPSED: &str = "select c.case_id from case_claim c where c.claim_until <= $1 \
             order by c.claim_until, c.case_id";
-        let (next, lapsed) = {
+        let lapsed = {
             let mut glance = self.glance().await?;
-            let row = sqlx::query(NEXT).fetch_one(glance.connection()).await?;
-            let next = Fields::new("case_claim", &row).time_or_null("next")?;
-            if next.is_none_or(|next| next > now) {
-                return Ok(next);
-            }
-            let rows =
-                sqlx::query(LAPSED).bind(millis(now)).fetch_all(glance.connection()).await?;
-            (next, rows)
+            sqlx::query(LAPSED).bind(millis(now)).fetch_all(glance.connection()).await?
         };
         for row in &lapsed {
             self.end_lapsed(now, Fields::new("case_claim", row).parsed("case_id")?).await?;
         }
-        let row = {
-            let mut glance = self.glance().await?;
-            sqlx::query(NEXT).fetch_one(glance.connection()).await?
-        };
-        Ok(Fields::new("case_claim", &row).time_or_null("next")?.or(next).filter(|at| *at > now))
+        let mut glance = self.glance().await?;
+        let row = sqlx::query(NEXT).fetch_one(glance.connection()).await?;
+        Fields::new("case_claim", &row).time_or_null("next")
     }
 
     async fn end_lapsed(&self, now: Timestamp, case: CaseId) -> Result<(), StoreError> {
@@ -338,8 +329,7 @@ async fn require_promise(
     case: CaseId,
     seq: u32,
 ) -> Result<(), StoreError> {
-    const PROMISE: &str =
-        "select e.seq from case_event e where e.case_id = $1 and e.seq = $2 and e.kind = 'promised'";
+    const PROMISE: &str = "select e.seq from case_event e where e.case_id = $1 and e.seq = $2 and e.kind = 'promised'";
     let row = sqlx::query(PROMISE)
         .bind(case.to_string())
         .bind(i64::from(seq))
@@ -461,8 +451,7 @@ async fn append_report_of_call(
     if good.is_none() {
         return Ok(false);
     }
-    let rows =
-        sqlx::query(ANSWERS).bind(attempt.to_string()).fetch_all(&mut *connection).await?;
+    let rows = sqlx::query(ANSWERS).bind(attempt.to_string()).fetch_all(&mut *connection).await?;
     append_good(connection, now, case, attempt.to_string(), &rows).await
 }
 

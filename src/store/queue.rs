@@ -261,8 +261,10 @@ impl Within<'_> {
     ) -> Result<Vec<QueueCard>, StoreError> {
         const CASES: &str = select_queue!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const FACTS: &str = facts_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
-        const PATIENTS: &str = patients_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
-        const PROMISES: &str = promises_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
+        const PATIENTS: &str =
+            patients_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
+        const PROMISES: &str =
+            promises_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const RECENT: &str = recent_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         let statements = Statements {
             cases: CASES,

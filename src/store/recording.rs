@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::base::id::{
-    AttemptId, CenterKeyId, HealthCenterId, NoteId, PatientId, RecordingId,
-};
+use crate::base::id::{AttemptId, CenterKeyId, HealthCenterId, NoteId, PatientId, RecordingId};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
 use crate::tape::{
@@ -302,7 +300,8 @@ pub(super) fn recording(row: &AnyRow) -> Result<Recording, StoreError> {
     };
     let heard = fields.text_or_null("heard_by")?.map(str::to_owned);
     let heard = heard.zip(fields.time_or_null("heard_at")?);
-    let message = fields.integer_or_null("message_from")?.zip(fields.integer_or_null("message_to")?);
+    let message =
+        fields.integer_or_null("message_from")?.zip(fields.integer_or_null("message_to")?);
     Ok(Recording {
         id: fields.parsed("id")?,
         attempt: fields.parsed("attempt_id")?,

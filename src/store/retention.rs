@@ -182,7 +182,10 @@ impl Store {
     }
 
     /// The key that a centre seals with now.
-    pub async fn center_key(&self, center: HealthCenterId) -> Result<Option<SealedKey>, StoreError> {
+    pub async fn center_key(
+        &self,
+        center: HealthCenterId,
+    ) -> Result<Option<SealedKey>, StoreError> {
         const KEY: &str = "select y.id as key_id, y.sealed from center_key y \
             where y.health_center_id = $1 and y.retired_at is null";
         let mut session = self.glance().await?;
@@ -227,8 +230,7 @@ impl Store {
             }
         }
         let [escalated, judged] = ids;
-        let undecided =
-            recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
+        let undecided = recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
         let one = |recording: Recording| Judged {
             escalated: escalated.contains(&recording.id),
             judged: judged.contains(&recording.id),
@@ -314,8 +316,11 @@ impl Store {
             " order by r.id limit 64"
         );
         let mut session = self.read().await?;
-        let expired =
-            sqlx::query(EXPIRED).bind(node).bind(millis(now)).fetch_all(session.connection()).await?;
+        let expired = sqlx::query(EXPIRED)
+            .bind(node)
+            .bind(millis(now))
+            .fetch_all(session.connection())
+            .await?;
         let refused = sqlx::query(REFUSED).bind(node).fetch_all(session.connection()).await?;
         let mut gone: Vec<(Recording, Deleted)> = Vec::new();
         for (rows, because) in [(expired, Deleted::Expired), (refused, Deleted::Refused)] {

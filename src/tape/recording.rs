@@ -114,8 +114,7 @@ pub enum Deleted {
 }
 
 impl Deleted {
-    const ALL: [Self; 5] =
-        [Self::NotKept, Self::Expired, Self::Refused, Self::Empty, Self::Lost];
+    const ALL: [Self; 5] = [Self::NotKept, Self::Expired, Self::Refused, Self::Empty, Self::Lost];
 
     /// The word in the store.
     pub fn as_str(self) -> &'static str {
