@@ -15,7 +15,9 @@
 
 mod audit;
 mod change;
+mod call_file;
 mod dial;
+mod disturbance;
 mod error;
 mod escalate;
 mod handling;
@@ -46,14 +48,16 @@ use sqlx::{AnyPool, ConnectOptions};
 
 pub use audit::{AuditFilter, Verified};
 pub use change::{Changes, Topic};
+pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
 pub use dial::{Claim, Claimant};
+pub use disturbance::Disturbances;
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use handling::{CaseEvent, Handled};
 pub use installation::Dialing;
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
-pub use queue::{CaseFile, HandOver, Promise, QueueCard};
+pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
 pub use rescue::Interrupted;

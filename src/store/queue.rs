@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::Private;
-use crate::base::id::{CaseId, HealthCenterId, PatientId};
+use crate::base::id::{AttemptId, CaseId, HealthCenterId, PatientId};
 use crate::escalation::{Fact, Standing};
 use crate::observation::Observation;
 use crate::registry::{HealthCenter, Patient};
@@ -34,6 +35,19 @@ pub struct QueueCard {
     pub promises: Vec<Promise>,
     /// Temperatures and SpO2 of these two days, the newest first.
     pub recent: Vec<Observation>,
+    /// Where the answers that rules fired at are in the recordings that can be heard.
+    pub clips: Vec<Clip>,
+}
+
+/// Where an answer is in the recording of its call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Clip {
+    /// The call.
+    pub attempt: AttemptId,
+    /// The entry of its transcript.
+    pub seq: u32,
+    /// When the answer was settled, from the first sample.
+    pub at: Duration,
 }
 
 /// A promise that was not kept yet.
@@ -65,6 +79,9 @@ pub struct HandOver {
     pub open: Vec<QueueCard>,
     /// The cases that were resolved since then.
     pub resolved: Vec<CaseView>,
+    /// Calls that nobody has listened to, the oldest first: those with a message for the staff, and
+    /// those of open cases.
+    pub unheard: Vec<Unheard>,
     /// What happened since then, the oldest first, with the patient.
     pub events: Vec<(CaseId, Patient, CaseEvent)>,
 }
@@ -136,6 +153,22 @@ macro_rules! recent_within {
     };
 }
 
+/// Selects where the answers that rules fired at are in recordings.
+macro_rules! clips_within {
+    ($rest:literal) => {
+        concat!(
+            "select distinct x.case_id, r.attempt_id, x.source_seq, m.at from case_fact x \
+             join escalation_case k on k.id = x.case_id join patient p on p.id = k.patient_id \
+             join recording r on r.attempt_id = x.source_id \
+             join recording_mark m on m.recording_id = r.id and m.kind = 'answer' \
+             and m.detail like x.source_seq || ' %' \
+             where x.source = 'answer' and r.state in ('spooled', 'stored') \
+             and p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) ",
+            $rest
+        )
+    };
+}
+
 /// The same choice of cases, in each of the tables.
 struct Statements {
     cases: &'static str,
@@ -143,6 +176,20 @@ struct Statements {
     patients: &'static str,
     promises: &'static str,
     recent: &'static str,
+    clips: &'static str,
+}
+
+/// A recording that somebody should hear.
+#[derive(Clone, Debug)]
+pub struct Unheard {
+    /// The call.
+    pub attempt: AttemptId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Whose call it was.
+    pub patient: Patient,
+    /// The patient left a message for the staff in it.
+    pub has_message: bool,
 }
 
 impl Within<'_> {
@@ -159,6 +206,7 @@ impl Within<'_> {
         const PATIENT: &str = patients_within!("and k.id = $3");
         const PROMISES: &str = promises_within!("and k.id = $3");
         const RECENT: &str = recent_within!("and k.id = $3");
+        const CLIPS: &str = clips_within!("and k.id = $3");
         const EVENTS: &str = select_case_events!("where e.case_id = $1 order by e.seq");
         let mut session = self.store.read().await?;
         let connection = session.connection();
@@ -168,6 +216,7 @@ impl Within<'_> {
             patients: PATIENT,
             promises: PROMISES,
             recent: RECENT,
+            clips: CLIPS,
         };
         let cards = self.cards(connection, now, &statements, Some(id)).await?;
         let card = cards.into_iter().next().ok_or(StoreError::NotFound { what: "case" })?;
@@ -237,7 +286,54 @@ impl Within<'_> {
             let id = id.ok_or(StoreError::NotFound { what: "patient" })?;
             events.push((case, patient(id)?, case_event(row)?));
         }
-        Ok(HandOver { open, resolved, events })
+        let unheard = self.unheard(connection).await?;
+        Ok(HandOver { open, resolved, unheard, events })
+    }
+
+    async fn unheard(&self, connection: &mut AnyConnection) -> Result<Vec<Unheard>, StoreError> {
+        // What was heard is in the audit, whose events are found by patient.
+        const UNHEARD: &str = "select r.attempt_id, r.patient_id, r.started_at, \
+            case when r.message_from is not null and r.heard_at is null then 1 else 0 end \
+            as has_message from recording r join patient p on p.id = r.patient_id \
+            where r.state in ('spooled', 'stored') and p.health_center_id = $1 \
+            and ($2 = '' or p.clinic_id = $2) and ((r.message_from is not null \
+            and r.heard_at is null) or (exists (select 1 from case_fact x \
+            join escalation_case k on k.id = x.case_id where x.source = 'answer' \
+            and x.source_id = r.attempt_id and k.state in ('open', 'acknowledged')) \
+            and not exists (select 1 from audit_event v where v.patient_id = r.patient_id \
+            and v.action = 'recording.heard' and v.object = r.attempt_id))) \
+            order by r.started_at, r.attempt_id";
+        const PATIENTS: &str = select_patients!(
+            "where p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) and p.id in \
+             (select r.patient_id from recording r where r.state in ('spooled', 'stored'))"
+        );
+        let rows = sqlx::query(UNHEARD)
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let patients = sqlx::query(PATIENTS)
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .fetch_all(connection)
+            .await?;
+        let patients: HashMap<_, _> =
+            fold_patients(&patients)?.into_iter().map(|one| (one.id, one)).collect();
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new("recording", row);
+                let patient = patients.get(&fields.parsed("patient_id")?).cloned();
+                Ok(Unheard {
+                    attempt: fields.parsed("attempt_id")?,
+                    started_at: fields.time("started_at")?,
+                    patient: patient.ok_or(StoreError::NotFound { what: "patient" })?,
+                    has_message: fields.flag("has_message")?,
+                })
+            })
+            .collect()
     }
 
     async fn since(
@@ -265,6 +361,8 @@ impl Within<'_> {
             patients_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const PROMISES: &str =
             promises_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
+        const CLIPS: &str =
+            clips_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const RECENT: &str = recent_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         let statements = Statements {
             cases: CASES,
@@ -272,6 +370,7 @@ impl Within<'_> {
             patients: PATIENTS,
             promises: PROMISES,
             recent: RECENT,
+            clips: CLIPS,
         };
         let mut cards = self.cards(connection, now, &statements, None).await?;
         cards.sort_by_key(|card| {
@@ -309,12 +408,24 @@ impl Within<'_> {
             let observation = row::observation(row)?;
             recent.entry(observation.patient).or_default().push(observation);
         }
+        let mut clips: HashMap<CaseId, Vec<Clip>> = HashMap::new();
+        for row in &self.bound(connection, statements.clips, case).await? {
+            let fields = Fields::new("recording_mark", row);
+            clips.entry(fields.parsed("case_id")?).or_default().push(Clip {
+                attempt: fields.parsed("attempt_id")?,
+                seq: fields.integer("source_seq")?,
+                at: Duration::from_millis(fields.integer("at")?),
+            });
+        }
         let rows = self.bound(connection, statements.cases, case).await?;
         rows.iter()
             .map(|row| {
                 let id = Fields::new("escalation_case", row).parsed("id")?;
                 let facts = facts.remove(&id).unwrap_or_default();
-                card(row, id, facts, &centers, &mut patients, &mut promises, &mut recent)
+                let mut card =
+                    card(row, id, facts, &centers, &mut patients, &mut promises, &mut recent)?;
+                card.clips = clips.remove(&id).unwrap_or_default();
+                Ok(card)
             })
             .collect()
     }
@@ -359,6 +470,7 @@ fn card(
         view,
         standing,
         recent,
+        clips: Vec::new(),
     })
 }
 
