@@ -4,6 +4,7 @@ mod bench;
 mod call;
 mod check;
 mod clock;
+mod console;
 mod demo;
 mod house;
 mod import;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Options),
     /// サービスを動かす / Run the service
     Run(Configured),
+    /// 職員の画面だけを動かす / Serve the staff console alone
+    Console(Configured),
     /// いま一件だけ電話をかけ、経過を表示する / Place one interview now and print it as it goes
     Call(call::Options),
     /// 端末で問診を試す(キーを入力) / Hold the interview in the terminal, typing keys
@@ -104,7 +107,7 @@ impl Arguments {
     /// only what is wrong.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
-            Command::Run(_) => "info",
+            Command::Run(_) | Command::Console(_) => "info",
             _ => "warn",
         }
     }
@@ -118,6 +121,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Demo(options) => demo::run(options).await,
         Command::Run(configured) => service::run(configured.load()?).await,
+        Command::Console(configured) => console::run(configured.load()?).await,
         Command::Call(options) => call::run(options).await,
         Command::Talk(options) => talk::run(&options),
         Command::Import(options) => import::run(options).await,

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::app::{clock, house};
+use crate::app::{clock, console, house};
 use crate::config::Config;
 use crate::worker;
 
@@ -24,6 +24,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let clock = clock::host();
     let house = house::build(config, &clock).await?;
     let trunk = house.trunk(&clock).await?;
+    let desk = house.desk(&clock);
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);
     if road.webhook.is_none() {
@@ -31,6 +32,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     // Until here nothing is under way, and a signal ends the process by itself.
     let mut signals = Signals::listen()?;
+    if let Some(desk) = desk {
+        console::start(desk, stopped.clone()).await?;
+    }
     let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
     info!(node = road.config.node, "ready: calls are placed when they fall due");
     let result = until_stopped(walking, &stop, async || signals.next().await).await;
@@ -75,14 +79,14 @@ async fn until_stopped(
 }
 
 /// What asks the service to stop: the operating system, or a person at the terminal.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Listens from now on; a signal no longer ends the process by itself.
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")?,
@@ -90,7 +94,7 @@ impl Signals {
     }
 
     /// Waits for the next signal. Cancel-safe.
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
