@@ -57,7 +57,7 @@ pub(super) fn mend(
 ) -> io::Result<Option<u64>> {
     let done = whole(folder, recording);
     if done.exists() {
-        return samples_of(&done, recording, center);
+        return close(&done, recording, center);
     }
     let torn = part(folder, recording);
     if !torn.exists() {
@@ -69,10 +69,6 @@ pub(super) fn mend(
     fs::rename(&torn, &done)?;
     sync_folder(folder)?;
     Ok(Some(samples))
-}
-
-fn samples_of(path: &Path, recording: RecordingId, center: &CenterKey) -> io::Result<Option<u64>> {
-    close(path, recording, center)
 }
 
 /// Makes the file end with a last chunk, if it does not.
@@ -130,7 +126,8 @@ fn offset(number: usize) -> u64 {
 }
 
 fn samples(full: usize, rest: usize) -> u64 {
-    ((full * CHUNK_BYTES + rest) / 2) as u64
+    // Two lanes of one byte.
+    full as u64 * (CHUNK_BYTES as u64 / 2) + rest as u64 / 2
 }
 
 #[cfg(test)]

@@ -282,7 +282,10 @@ pub(super) async fn recordings(
     statement: &'static str,
     values: &[String],
 ) -> Result<Vec<Recording>, StoreError> {
-    let query = values.iter().fold(sqlx::query(statement), |query, value| query.bind(value));
+    let mut query = sqlx::query(statement);
+    for value in values {
+        query = query.bind(value.as_str());
+    }
     query.fetch_all(connection).await?.iter().map(recording).collect()
 }
 

@@ -142,6 +142,7 @@ pub fn scope(keep: Keep, consent: Consent, messages: Messages) -> Option<Scope> 
 
 /// What is known of a call that is over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Facts {
     /// A case came of it, or it added to one.
     pub escalated: bool,

@@ -9,6 +9,7 @@ mod import;
 mod kill;
 mod personas;
 mod postgres;
+mod recordings;
 mod sipp;
 mod store;
 mod tidy;
