@@ -83,6 +83,8 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
+            // Until recordings are configured.
+            archive: None,
             config: Arc::new(config),
         })
     }

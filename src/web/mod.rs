@@ -15,6 +15,7 @@ pub mod auth;
 pub mod console;
 pub mod fault;
 mod guard;
+mod range;
 pub mod ui;
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::base::Clock;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
+use crate::recording::Archive;
 use crate::store::Store;
 
 /// How the console is served.
@@ -67,6 +69,8 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// Where recordings are, if any are kept.
+    pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
 }

@@ -305,7 +305,7 @@ fn is_closed(file: &CaseFile) -> bool {
 }
 
 /// The text of a line; the answers of a good report in words.
-pub(super) fn text_of(viewer: &Viewer, event: &CaseEvent) -> String {
+pub(in crate::web::console) fn text_of(viewer: &Viewer, event: &CaseEvent) -> String {
     if event.kind != EventKind::Reported {
         return event.text.clone();
     }

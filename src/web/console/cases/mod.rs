@@ -8,6 +8,8 @@ mod card;
 mod file;
 mod handover;
 
+pub(super) use file::text_of;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
