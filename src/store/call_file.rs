@@ -124,16 +124,14 @@ impl Within<'_> {
     pub async fn call_file(&self, id: AttemptId) -> Result<CallFile, StoreError> {
         const ATTEMPT: &str = select_attempts!("where a.id = $1");
         const RINGING: &str = "select a.ringing_at, a.slot_id from attempt a where a.id = $1";
-        const SLOT: &str =
-            select_slots!("join attempt a on a.slot_id = s.id where a.id = $1");
+        const SLOT: &str = select_slots!("join attempt a on a.slot_id = s.id where a.id = $1");
         const ANSWERS: &str = select_answers!("where w.attempt_id = $1 order by w.seq");
         const OBSERVATIONS: &str =
             select_observations!("where o.attempt_id = $1 order by o.seq, o.id");
         const CORRECTED: &str = "select o.id from observation o \
             join observation n on n.supersedes = o.id where o.attempt_id = $1";
-        const FACTS: &str = select_facts!(
-            "where x.source in ('answer', 'attempt') and x.source_id = $1"
-        );
+        const FACTS: &str =
+            select_facts!("where x.source in ('answer', 'attempt') and x.source_id = $1");
         let mut session = self.store.read().await?;
         let connection = session.connection();
         let patient_id = self.patient_of_call(connection, id).await?;
@@ -155,9 +153,9 @@ impl Within<'_> {
             .map(|row| Fields::new("observation", row).parsed("id"))
             .collect::<Result<_, _>>()?;
         let facts = facts_by_case(&all(connection, FACTS, id).await?)?;
-        let facts = facts.into_iter().flat_map(|(case, facts)| {
-            facts.into_iter().map(move |fact| (case, fact))
-        });
+        let facts = facts
+            .into_iter()
+            .flat_map(|(case, facts)| facts.into_iter().map(move |fact| (case, fact)));
         let mut facts: Vec<_> = facts.collect();
         facts.sort_by_key(|(_, fact)| fact.at);
         let open_case = open_case_of(connection, patient_id).await?;

@@ -14,8 +14,8 @@
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
 mod audit;
-mod change;
 mod call_file;
+mod change;
 mod dial;
 mod disturbance;
 mod error;
@@ -47,8 +47,8 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
 pub use audit::{AuditFilter, Verified};
-pub use change::{Changes, Topic};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
+pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use disturbance::Disturbances;
 pub use error::StoreError;

@@ -361,8 +361,7 @@ impl Within<'_> {
             patients_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const PROMISES: &str =
             promises_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
-        const CLIPS: &str =
-            clips_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
+        const CLIPS: &str = clips_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         const RECENT: &str = recent_within!("and k.state in ('open', 'acknowledged') and $3 = ''");
         let statements = Statements {
             cases: CASES,

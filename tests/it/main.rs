@@ -7,6 +7,7 @@ mod district;
 mod ears;
 mod import;
 mod kill;
+mod nurse;
 mod personas;
 mod postgres;
 mod recordings;

@@ -47,11 +47,7 @@ fn id(text: &str) -> Result<AttemptId, Fault> {
 ///
 /// # Errors
 /// [`Fault::Forbidden`] without the right or a reason; [`Fault::NotFound`] without a recording.
-async fn heard_by(
-    viewer: &Viewer,
-    desk: &Desk,
-    call: AttemptId,
-) -> Result<Recording, Fault> {
+async fn heard_by(viewer: &Viewer, desk: &Desk, call: AttemptId) -> Result<Recording, Fault> {
     viewer.must(Right::Listen)?;
     let within = desk.store.within(viewer.scope()?);
     let (recording, case) = within.sound_of_call(call).await?;

@@ -319,9 +319,9 @@ fn sound(
 fn answers(viewer: &Viewer, file: &CallFile) -> Markup {
     let language = viewer.staff.language;
     let fired = |seq| {
-        file.facts.iter().filter(move |(_, fact)| {
-            matches!(fact.source, FactSource::Answer(_, at) if at == seq)
-        })
+        file.facts
+            .iter()
+            .filter(move |(_, fact)| matches!(fact.source, FactSource::Answer(_, at) if at == seq))
     };
     let rule_at = file.facts.iter().max_by_key(|(_, fact)| fact.priority);
     html! {
@@ -373,10 +373,8 @@ fn answers(viewer: &Viewer, file: &CallFile) -> Markup {
 }
 
 fn correction(viewer: &Viewer, file: &CallFile, seq: u32) -> Markup {
-    let observation = file
-        .observations
-        .iter()
-        .find(|one| one.source.is_some_and(|(_, at)| at == seq));
+    let observation =
+        file.observations.iter().find(|one| one.source.is_some_and(|(_, at)| at == seq));
     html! {
         @if let Some(observation) = observation {
             @if file.corrected.contains(&observation.id) {

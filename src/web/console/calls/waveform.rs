@@ -77,9 +77,7 @@ pub(super) fn draw(
         );
     }
     if let Some(waveform) = waveform {
-        for (lane, class, peaks) in
-            [(0, "theirs", &waveform.theirs), (1, "ours", &waveform.ours)]
-        {
+        for (lane, class, peaks) in [(0, "theirs", &waveform.theirs), (1, "ours", &waveform.ours)] {
             let middle = TOP + lane * LANE + LANE / 2;
             let _ = write!(svg, "<path class=\"{class}\" d=\"{}\"/>", path(peaks, middle));
         }

@@ -90,10 +90,8 @@ pub(super) fn timer(viewer: &Viewer, card: &QueueCard) -> Markup {
     let case = &card.view.case;
     let seconds = case.opened_at.duration_until(viewer.now).as_secs().max(0);
     let lane = Lane::of(case.priority, &case.facts);
-    let untouched = !matches!(
-        card.standing.seen_at(viewer.now),
-        Standing::InHand(_) | Standing::Resolved(_)
-    );
+    let untouched =
+        !matches!(card.standing.seen_at(viewer.now), Standing::InHand(_) | Standing::Resolved(_));
     let target = i64::try_from(URGENT_TARGET.as_secs()).unwrap_or(i64::MAX);
     let runs = lane == Lane::Urgent && untouched;
     let is_late = runs && seconds >= target;
@@ -143,11 +141,9 @@ pub(super) fn standing(viewer: &Viewer, card: &QueueCard) -> Markup {
             let mine = card.standing.is_held_by(viewer.staff.id);
             let name = if mine { viewer.say("自分", "me") } else { name };
             let text = match holder {
-                Holder::Staff(claim) => format!(
-                    "{}: {name} (–{})",
-                    viewer.say("担当中", "In hand"),
-                    until(claim.until)
-                ),
+                Holder::Staff(claim) => {
+                    format!("{}: {name} (–{})", viewer.say("担当中", "In hand"), until(claim.until))
+                }
                 Holder::CommandLine => format!("{}: {name}", viewer.say("担当中", "In hand")),
             };
             ui::badge("badge good", Icon::Person, &text)
@@ -276,8 +272,7 @@ pub(super) fn sentence(
         texts.push(with_earlier(language, &format!("SpO2 {value}%"), recent, now));
     }
     let separator = pick(language, "、", ", ");
-    let mut sentence =
-        format!("{}{}", occasion(language, gravest, now), texts.join(separator));
+    let mut sentence = format!("{}{}", occasion(language, gravest, now), texts.join(separator));
     if more > 0 {
         sentence += &match language {
             ConsoleLanguage::Ja => format!(" ほか{more}件"),
@@ -412,7 +407,10 @@ mod tests {
                 "Today 9:02, on the telephone: “息苦しい: はい”, SpO2 92% (yesterday 96%)",
             ),
             (
-                vec![fact(P2, "体温 37.8℃", at(23, 9, 1), true), fact(P1, "SpO2 92%", at(23, 9, 2), true)],
+                vec![
+                    fact(P2, "体温 37.8℃", at(23, 9, 1), true),
+                    fact(P1, "SpO2 92%", at(23, 9, 2), true),
+                ],
                 &recent[..],
                 "今朝 9:02 の電話でSpO2 92% (昨日 96%)、体温 37.8℃ (昨日 36.5℃)",
                 "Today 9:02, on the telephone: SpO2 92% (yesterday 96%), 体温 37.8℃ (yesterday 36.5℃)",

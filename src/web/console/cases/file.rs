@@ -143,9 +143,7 @@ fn refused(refusal: Refusal, holder: &str) -> Bilingual {
         Refusal::NotHeld => {
             Bilingual::fixed("このケースの担当ではありません。", "You do not hold this case.")
         }
-        Refusal::Closed => {
-            Bilingual::fixed("このケースは終了しています。", "This case is closed.")
-        }
+        Refusal::Closed => Bilingual::fixed("このケースは終了しています。", "This case is closed."),
         Refusal::NoText => {
             Bilingual::fixed("内容を入力してください。", "Please write a word about it.")
         }

@@ -40,13 +40,8 @@ use crate::web::ui::{self, Icon, Section};
 const STALE: Duration = Duration::from_secs(5);
 
 /// What changes a queue.
-const TOPICS: &[Topic] = &[
-    Topic::Registry,
-    Topic::Over,
-    Topic::Observation,
-    Topic::Case,
-    Topic::Recording,
-];
+const TOPICS: &[Topic] =
+    &[Topic::Registry, Topic::Over, Topic::Observation, Topic::Case, Topic::Recording];
 
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
@@ -161,9 +156,10 @@ fn cue(viewer: &Viewer) -> Markup {
 
 fn lanes(viewer: &Viewer, queue: &Queue) -> Markup {
     let of = |lane| {
-        queue.cards.iter().filter(move |card| {
-            Lane::of(card.view.case.priority, &card.view.case.facts) == lane
-        })
+        queue
+            .cards
+            .iter()
+            .filter(move |card| Lane::of(card.view.case.priority, &card.view.case.facts) == lane)
     };
     html! {
         (system(viewer, &queue.disturbances))
