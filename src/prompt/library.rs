@@ -25,6 +25,7 @@ use super::recording;
 use super::recordings::Recordings;
 use super::shelf::Shelf;
 use super::voice::{Pace, Voice};
+use crate::audio::tone::Tone;
 use crate::base::Language;
 use crate::call::clip::Clip;
 use crate::ivr::catalog::{Part, Prompt, Template};
@@ -62,6 +63,11 @@ struct Synthesis {
     cache_folder: Option<PathBuf>,
     dictionary: Mutex<Option<Arc<Dictionary>>>,
 }
+
+/// The prompt that is a tone.
+const SIGNAL: &str = "message_signal";
+
+const SIGNAL_LENGTH: Duration = Duration::from_millis(600);
 
 impl Library {
     /// Reads the catalogue and lists the recordings; no sound is made yet.
@@ -189,6 +195,8 @@ impl Library {
                     let recorded = synthesis.play(file, pause);
                     recorded
                         .map_err(|source| Reason::Recording { file: file.to_owned(), source })?
+                } else if utterance.prompt == SIGNAL {
+                    master::encode(&Tone::BEEP.samples(SIGNAL_LENGTH), pause)
                 } else {
                     let kana = self.kana(utterance)?;
                     synthesis.say(&kana, pace, pause, may_be_kept(utterance))?

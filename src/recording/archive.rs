@@ -23,6 +23,7 @@ use crate::recording::seal::{
 use crate::recording::spool;
 use crate::recording::view::View;
 use crate::recording::waveform::{Meter, Waveform};
+use crate::registry::audit::hex;
 use crate::tape::{Recording, State};
 
 /// Where recordings are kept.
@@ -285,6 +286,14 @@ impl Archive {
         Ok(())
     }
 
+    /// Whose files are in the spool of this node.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn spooled(&self) -> Result<Vec<RecordingId>, ArchiveError> {
+        Ok(spool::ids(&self.spool)?)
+    }
+
     /// Brings what a crash left of a recording to its end, see the format in [`crate::recording`];
     /// returns its samples, or `None` if there is nothing to save.
     ///
@@ -426,8 +435,4 @@ fn bucket(s3: &S3) -> Result<object_store::aws::AmazonS3, object_store::Error> {
         builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
     }
     builder.build()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }

@@ -9,12 +9,14 @@
 //! ([`seal`]). Nothing here knows whose voice it is: names of files are ids.
 
 pub mod archive;
+pub mod recorder;
 pub mod seal;
 mod spool;
 pub mod view;
 pub mod waveform;
 
 pub use archive::{Archive, ArchiveError, Config, S3};
+pub use recorder::{Recorder, Tape, Taped};
 pub use seal::{CenterKey, MasterKey, SealError};
 pub use view::View;
 pub use waveform::Waveform;

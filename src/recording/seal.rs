@@ -14,6 +14,10 @@
 //! the key of the centre, and this one under the master key, which is in no database.
 
 use std::fmt;
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::path::Path;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::KeyInit;
@@ -22,6 +26,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::base::id::{CenterKeyId, RecordingId};
+use crate::recording::spool;
 use crate::tape::SealedKey;
 
 /// Sound in a chunk: one second of two lanes of 8,000 samples.
@@ -81,6 +86,25 @@ impl MasterKey {
     /// A new key, from the randomness of the operating system.
     pub fn random() -> Self {
         Self(rand::random())
+    }
+
+    /// Reads the key from its file; makes both if there is no file. The flag tells whether it was
+    /// made now.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or holds no key.
+    pub fn load_or_make(path: &Path) -> io::Result<(Self, bool)> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map(|key| (key, false)).map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = Self::random();
+                let mut file = spool::create(path)?;
+                file.write_all(key.to_text().as_bytes())?;
+                file.sync_all()?;
+                Ok((key, true))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The key as text, for the one file that keeps it.
@@ -220,6 +244,12 @@ impl Seal {
         nonce[PREFIX_BYTES..NONCE_BYTES - 1].copy_from_slice(&number.to_be_bytes());
         nonce[NONCE_BYTES - 1] = u8::from(place == Place::Last);
         nonce
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
     }
 }
 

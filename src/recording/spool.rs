@@ -30,6 +30,12 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Makes a file that nobody else may read.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Makes a rename or a new file last.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -43,6 +49,17 @@ pub(super) fn used(folder: &Path) -> io::Result<u64> {
         used += entry?.metadata().map_or(0, |file| file.len());
     }
     Ok(used)
+}
+
+/// Whose files are in the folder.
+pub(super) fn ids(folder: &Path) -> io::Result<Vec<RecordingId>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        ids.extend(name.parse::<RecordingId>());
+    }
+    Ok(ids)
 }
 
 /// Brings a file that a crash left behind to its end: what is torn is cut off, and the last chunk

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 
 use crate::base::id::{CenterKeyId, HealthCenterId, PatientId, RecordingId};
+use crate::registry::audit::{Actor, AuditEntry};
+use crate::store::audit;
 use crate::store::recording::{found, recording, recordings, select_recordings};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
@@ -343,7 +345,8 @@ impl Store {
         Fields::new("recording", &row).time_or_null("keep_until")
     }
 
-    /// Notes that the sound of a recording is gone, and why. The row stays.
+    /// Notes that the sound of a recording is gone, and why. The row stays, and the audit proves
+    /// it.
     pub async fn recording_deleted(
         &self,
         now: Timestamp,
@@ -351,15 +354,26 @@ impl Store {
         because: Deleted,
     ) -> Result<(), StoreError> {
         const DELETED: &str = "update recording set state = 'deleted', deleted_at = $2, \
-            deleted_because = $3 where id = $1 and state <> 'deleted'";
+            deleted_because = $3 where id = $1 and state <> 'deleted' \
+            returning patient_id, health_center_id";
         let mut session = self.write().await?;
-        let done = sqlx::query(DELETED)
+        let row = sqlx::query(DELETED)
             .bind(recording.to_string())
             .bind(millis(now))
             .bind(because.as_str())
-            .execute(session.connection())
+            .fetch_optional(session.connection())
             .await?;
-        found(done.rows_affected())?;
+        let row = row.ok_or(StoreError::NotFound { what: "recording" })?;
+        let fields = Fields::new("recording", &row);
+        let entry = AuditEntry {
+            actor: Actor::Program,
+            health_center: Some(fields.parsed("health_center_id")?),
+            action: "recording.deleted",
+            patient: Some(fields.parsed("patient_id")?),
+            object: recording.to_string(),
+            detail: because.as_str().to_owned(),
+        };
+        audit::append(session.connection(), now, &entry).await?;
         session.commit(&[Topic::Recording]).await
     }
 

@@ -169,7 +169,8 @@ async fn the_service_that_is_killed() {
             limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: N_LINES },
             ..worker::Config::shipped("killed".to_owned())
         },
-        progress: Progress::new(),
+        recordings: None,
+            progress: Progress::new(),
     };
     let (_never, stop) = watch::channel(false);
     worker::run(Arc::new(road), stop).await.unwrap();
@@ -319,6 +320,8 @@ impl Village {
                 next_call: None,
                 today: DAY,
                 leave_message: false,
+            is_recorded: false,
+            takes_messages: false,
             };
             for utterance in utterances(&Questionnaire::recuperation(), &profile) {
                 repertoire.learn(&noise(&utterance.to_string()));

@@ -88,7 +88,8 @@ fn road(
             limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: 1 },
             ..worker::Config::shipped("webhook".to_owned())
         },
-        progress: Progress::new(),
+        recordings: None,
+            progress: Progress::new(),
     })
 }
 
