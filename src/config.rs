@@ -410,8 +410,9 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let content = text.lines().nth(line).unwrap_or_default().trim_start();
-    let holds_secret =
-        ["password", "secret", "url", "database", "key", "access_key_id"].iter().any(|key| content.starts_with(key));
+    let holds_secret = ["password", "secret", "url", "database", "key", "access_key_id"]
+        .iter()
+        .any(|key| content.starts_with(key));
     // The message may quote the value.
     let problem = if holds_secret { "a text in quotes is expected" } else { error.message() };
     format!("{} 行目 / line {}: {problem}", line + 1, line + 1)
@@ -721,9 +722,8 @@ impl Reader {
                 "write an address that begins with https://",
             );
         }
-        let id = raw
-            .access_key_id
-            .or_else(|| secret("MIMAMORI_S3_ACCESS_KEY_ID").map(Private::new));
+        let id =
+            raw.access_key_id.or_else(|| secret("MIMAMORI_S3_ACCESS_KEY_ID").map(Private::new));
         let key = raw
             .secret_access_key
             .or_else(|| secret("MIMAMORI_S3_SECRET_ACCESS_KEY").map(Private::new));
@@ -837,17 +837,15 @@ mod tests {
         let KeySource::File(file) = recordings.key else { panic!("no key was given") };
         assert_eq!(file, Path::new("mimamori-recordings.key"));
 
-        let wrong = format!(
-            "{WHOLE}\n[recordings]\nkeep = \"most\"\nkeep_days = 0\nkey = \"short\"\n"
-        );
+        let wrong =
+            format!("{WHOLE}\n[recordings]\nkeep = \"most\"\nkeep_days = 0\nkey = \"short\"\n");
         let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
         for setting in ["recordings.keep:", "recordings.keep_days:", "recordings.key:"] {
             assert!(told.contains(setting), "{setting}: {told}");
         }
         assert!(!told.contains("short"), "{told}");
-        let wrong = format!(
-            "{WHOLE}\n[recordings.s3]\nbucket = \"b\"\nendpoint = \"s3.example.jp\"\n"
-        );
+        let wrong =
+            format!("{WHOLE}\n[recordings.s3]\nbucket = \"b\"\nendpoint = \"s3.example.jp\"\n");
         let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
         for setting in ["recordings.s3:", "recordings.s3.endpoint:"] {
             assert!(told.contains(setting), "{setting}: {told}");

@@ -39,9 +39,10 @@ const BEFORE_A_RULE: Duration = Duration::from_secs(6);
 /// Finds the recording, writes down that it is heard, and lets it be heard.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = options.configured.load()?;
-    let settings = config.recordings.as_ref().context(
-        "設定に [recordings] がありません / the configuration has no [recordings]",
-    )?;
+    let settings = config
+        .recordings
+        .as_ref()
+        .context("設定に [recordings] がありません / the configuration has no [recordings]")?;
     if options.wav.is_none() && !cfg!(feature = "playback") {
         bail!(
             "この版は再生できません。--wav FILE で書き出すか、cargo build --features playback で\

@@ -273,7 +273,8 @@ impl Head {
     }
 
     fn send(&self, fed: Fed) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.full.try_send(fed) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.full.try_send(fed)
+        {
             self.shared.missing.fetch_add(BLOCK_SAMPLES as u64, Ordering::Relaxed);
         }
     }

@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::ivr::catalog::Lines;
 use crate::ivr::questionnaire::{
-    ChoiceKeys, Condition, Kind, MessageStep, Need, NumberFormat, Question, Questionnaire, Test, Unit,
+    ChoiceKeys, Condition, Kind, MessageStep, Need, NumberFormat, Question, Questionnaire, Test,
+    Unit,
 };
 use crate::ivr::{Answer, Catalog, Script};
 

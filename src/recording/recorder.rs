@@ -203,12 +203,7 @@ impl Running {
         self.write_chunk(folder, &block.sound, Place::Within)
     }
 
-    fn end(
-        &mut self,
-        folder: &Path,
-        samples: u64,
-        rest: Option<Box<Block>>,
-    ) -> io::Result<()> {
+    fn end(&mut self, folder: &Path, samples: u64, rest: Option<Box<Block>>) -> io::Result<()> {
         if samples == 0 {
             return Ok(());
         }
@@ -232,12 +227,7 @@ impl Running {
         spool::sync_folder(folder)
     }
 
-    fn write_chunk(
-        &mut self,
-        folder: &Path,
-        sound: &[u8],
-        place: Place,
-    ) -> io::Result<()> {
+    fn write_chunk(&mut self, folder: &Path, sound: &[u8], place: Place) -> io::Result<()> {
         let number = u32::try_from(self.n_chunks).map_err(io::Error::other)?;
         self.buffer.clear();
         self.buffer.extend_from_slice(sound);

@@ -62,11 +62,7 @@ async fn take_over<C>(road: &Road<C>, archive: &Archive, now: Now) -> anyhow::Re
 }
 
 /// Decides, stores and deletes what is due.
-pub(super) async fn turn<C>(
-    road: &Road<C>,
-    now: Now,
-    memory: &mut Memory,
-) -> anyhow::Result<Turn> {
+pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
     let Some(recordings) = &road.recordings else { return Ok(Turn::idle()) };
     let mut done = judge(road, recordings, now).await?;
     if memory.away_until.is_none_or(|until| until <= now.timestamp) {
@@ -140,9 +136,7 @@ async fn ask_to_listen<C>(road: &Road<C>, now: Now, recording: &Recording) -> an
         at: recording.started_at + message.from,
         source: FactSource::Attempt(recording.attempt),
     };
-    road.store
-        .add_facts(now.timestamp, recording.patient, &[fact], &Evaluated::default())
-        .await?;
+    road.store.add_facts(now.timestamp, recording.patient, &[fact], &Evaluated::default()).await?;
     Ok(())
 }
 
@@ -164,9 +158,7 @@ async fn store<C>(road: &Road<C>, recordings: &Recordings, now: Now) -> anyhow::
             }
             Err(ArchiveError::Missing | ArchiveError::Elsewhere { .. }) => {
                 error!(recording = %recording.id, "the sound of a recording is lost");
-                road.store
-                    .recording_deleted(now.timestamp, recording.id, Deleted::Lost)
-                    .await?;
+                road.store.recording_deleted(now.timestamp, recording.id, Deleted::Lost).await?;
             }
             Err(error @ ArchiveError::Sealed { .. }) => {
                 // Others may be in order.

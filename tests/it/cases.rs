@@ -7,9 +7,10 @@ use mimamori::base::Private;
 use mimamori::base::id::{CaseId, PatientId};
 use mimamori::call::Disposition;
 use mimamori::campaign::SlotState;
-use mimamori::escalation::{
-    CaseState, Deed, EventKind, Holder, Outcome, Priority, Refusal, Standing,
+use mimamori::escalation::EventKind::{
+    self, Called, Claimed, HandedOver, Noted, Opened, Promised, Resolved, TakenOver, TimedOut,
 };
+use mimamori::escalation::{CaseState, Deed, Holder, Outcome, Priority, Refusal, Standing};
 use mimamori::ivr::Answer;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
 use mimamori::store::{AuditFilter, Evaluated, Handled, Store, StoreError, Within};
@@ -122,7 +123,6 @@ async fn a_hold_runs_out_and_the_next_takes_the_case(database: Database) {
     let taken = act(store, &taro, forgotten, 35, Deed::Claim).await;
     assert!(matches!(taken, Handled::Done(standing) if standing.is_held_by(taro.id)));
     let lines = kinds(store, &taro, forgotten).await;
-    use EventKind::{Claimed, Noted, Opened, TimedOut};
     assert_eq!(lines, [Opened, Claimed, TimedOut, Claimed]);
 
     assert_eq!(store.end_lapsed_claims(at(9, 44)).await.unwrap(), Some(at(9, 45)));
@@ -156,7 +156,6 @@ async fn every_deed_leaves_a_line_and_a_link_of_the_audit(database: Database) {
     }
     let refused = act(store, &taro, case, 14, Deed::Note(word())).await;
     assert_eq!(refused, Handled::Refused(Refusal::Closed, None));
-    use EventKind::{Called, Claimed, HandedOver, Noted, Opened, Promised, Resolved, TakenOver};
     assert_eq!(
         kinds(store, &hana, case).await,
         [Opened, Claimed, Called, Noted, TakenOver, Promised, HandedOver, Claimed, Resolved]
@@ -198,7 +197,8 @@ async fn a_good_report_adds_a_line_and_closes_nothing(database: Database) {
     district.answer(attempt, &entry(1, "spo2", Answer::Number(97))).await;
     let (mut warm, mut air) =
         (observation(store, patient, (attempt, 0)), observation(store, patient, (attempt, 1)));
-    (warm.code, air.code) = ("temperature".to_owned(), "spo2".to_owned());
+    "temperature".clone_into(&mut warm.code);
+    "spo2".clone_into(&mut air.code);
     store.save_observations(at(9, 3), &[(attempt, 0)], slice::from_ref(&warm)).await.unwrap();
     let first = Evaluated { observations: vec![warm.id], ..Evaluated::default() };
     store.add_facts(at(9, 3), patient, &[], &first).await.unwrap();
@@ -291,7 +291,6 @@ async fn the_command_line_and_the_console_work_on_the_same_cases(database: Datab
     store.resolve_case(at(9, 9), case, "desk", "本人と通話").await.unwrap();
     let file = within(store, &hana).case_file(at(9, 10), case).await.unwrap();
     assert_eq!(file.card.standing, Standing::Resolved(None));
-    use EventKind::{Claimed, Opened, Resolved, TakenOver};
     let lines: Vec<_> = file.events.iter().map(|event| event.kind).collect();
     assert_eq!(lines, [Opened, Claimed, TakenOver, Resolved]);
     assert_eq!(file.events[3].text, "desk: 本人と通話");

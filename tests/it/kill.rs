@@ -170,7 +170,7 @@ async fn the_service_that_is_killed() {
             ..worker::Config::shipped("killed".to_owned())
         },
         recordings: None,
-            progress: Progress::new(),
+        progress: Progress::new(),
     };
     let (_never, stop) = watch::channel(false);
     worker::run(Arc::new(road), stop).await.unwrap();
@@ -320,8 +320,8 @@ impl Village {
                 next_call: None,
                 today: DAY,
                 leave_message: false,
-            is_recorded: false,
-            takes_messages: false,
+                is_recorded: false,
+                takes_messages: false,
             };
             for utterance in utterances(&Questionnaire::recuperation(), &profile) {
                 repertoire.learn(&noise(&utterance.to_string()));

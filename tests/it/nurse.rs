@@ -41,7 +41,8 @@ struct Centre {
     patient: PatientId,
     attempt: AttemptId,
     case: CaseId,
-    folder: TempDir,
+    _folder: TempDir,
+    _database: Database,
 }
 
 /// Half a minute, every sample of both lanes at its place.
@@ -49,20 +50,21 @@ const SAMPLES: usize = 8000 * 30;
 
 impl Centre {
     async fn open() -> Self {
-        let district = District::new(&Database::sqlite()).await;
+        let database = Database::sqlite();
+        let district = District::new(&database).await;
         let store = &district.store;
         let (patient, _, attempt) = district.talking(1).await;
         district.answer(attempt, &entry(0, "temperature", Answer::Number(378))).await;
         district.answer(attempt, &entry(1, "spo2", Answer::Number(92))).await;
         let mut seen = observation(store, patient, (attempt, 1));
-        seen.code = "spo2".to_owned();
+        "spo2".clone_into(&mut seen.code);
         seen.value = Answer::Number(92);
         let keys = [(attempt, 0), (attempt, 1)];
         store.save_observations(at(9, 3), &keys, slice::from_ref(&seen)).await.unwrap();
         let over = outcome(Disposition::Answered, SlotState::Reported);
         store.finish_attempt(at(9, 5), attempt, &over).await.unwrap();
         let mut low = District::fact("spo2-low", Priority::P1, attempt, 1);
-        low.text = "SpO2 92%".to_owned();
+        "SpO2 92%".clone_into(&mut low.text);
         let judged = Evaluated { attempts: vec![attempt], ..Evaluated::default() };
         let change = store.add_facts(at(9, 5), patient, &[low], &judged).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -70,14 +72,22 @@ impl Centre {
         record(&district, &archive, attempt).await;
         let desk = Desk {
             store: store.clone(),
-            clock: Clock::new(|| Now { instant: Instant::now(), timestamp: at(9, 10) }),
+            clock: ten_past_nine(),
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             archive: Some(archive),
             config: Arc::new(web::Config::shipped()),
         };
-        Self { patient, attempt, case: change.case().unwrap(), desk, district, folder }
+        Self {
+            patient,
+            attempt,
+            case: change.case().unwrap(),
+            desk,
+            district,
+            _folder: folder,
+            _database: database,
+        }
     }
 
     /// Somebody who is signed in.
@@ -137,6 +147,13 @@ impl Centre {
         events.reverse();
         events.into_iter().map(|event| (event.patient, event.object, event.detail)).collect()
     }
+}
+
+/// A clock that stands still.
+#[expect(clippy::disallowed_methods, reason = "an instant can only be had from the clock")]
+fn ten_past_nine() -> Clock {
+    let instant = Instant::now();
+    Clock::new(move || Now { instant, timestamp: at(9, 10) })
 }
 
 /// Puts the sound of a call into the spool, with its marks.
@@ -484,5 +501,4 @@ async fn a_call_is_shown_in_words_and_as_a_picture() {
         assert!(!page.contains(secret), "{secret} is nothing for engineers");
     }
     assert_eq!(hana.get(&format!("{call}/technical")).await.0, StatusCode::FORBIDDEN);
-    drop(centre.folder);
 }

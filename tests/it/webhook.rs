@@ -89,7 +89,7 @@ fn road(
             ..worker::Config::shipped("webhook".to_owned())
         },
         recordings: None,
-            progress: Progress::new(),
+        progress: Progress::new(),
     })
 }
 

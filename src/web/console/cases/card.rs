@@ -69,7 +69,7 @@ pub(super) fn lane_word(lane: Lane) -> &'static str {
     }
 }
 
-fn risks<'p>(viewer: &Viewer, patient: &'p Patient) -> Vec<String> {
+fn risks(viewer: &Viewer, patient: &Patient) -> Vec<String> {
     let language = viewer.staff.language;
     let mut risks: Vec<String> = patient
         .risks
@@ -271,15 +271,13 @@ pub(super) fn sentence(
     {
         texts.push(with_earlier(language, &format!("SpO2 {value}%"), recent, now));
     }
+    let more = match language {
+        _ if more == 0 => String::new(),
+        ConsoleLanguage::Ja => format!(" ほか{more}件"),
+        ConsoleLanguage::En => format!(" and {more} more"),
+    };
     let separator = pick(language, "、", ", ");
-    let mut sentence = format!("{}{}", occasion(language, gravest, now), texts.join(separator));
-    if more > 0 {
-        sentence += &match language {
-            ConsoleLanguage::Ja => format!(" ほか{more}件"),
-            ConsoleLanguage::En => format!(" and {more} more"),
-        };
-    }
-    sentence
+    format!("{}{}{more}", occasion(language, gravest, now), texts.join(separator))
 }
 
 /// 今朝 9:02 の電話で
