@@ -15,7 +15,7 @@ use crate::observation::Observation;
 use crate::registry::{HealthCenter, Patient};
 use crate::store::escalate::{facts_by_case, select_cases, select_facts, view_of};
 use crate::store::handling::{CaseEvent, case_event, select_case_events, standing_of};
-use crate::store::registry::{center_of, fold_patients, health_centers, select_patients};
+use crate::store::registry::{center_of, fold_patients, health_centers, patient, select_patients};
 use crate::store::row::{self, Fields, millis, select_observations};
 use crate::store::{CaseView, StoreError, Within};
 
@@ -262,7 +262,7 @@ impl Within<'_> {
         let patients = self.since(connection, PATIENTS, since).await?;
         let patients: HashMap<_, _> =
             fold_patients(&patients)?.into_iter().map(|one| (one.id, one)).collect();
-        let patient = |id: PatientId| {
+        let known = |id: PatientId| {
             patients.get(&id).cloned().ok_or(StoreError::NotFound { what: "patient" })
         };
         let mut facts = facts_by_case(&self.since(connection, FACTS, since).await?)?;
@@ -270,7 +270,7 @@ impl Within<'_> {
         for row in &self.since(connection, RESOLVED, since).await? {
             let fields = Fields::new("escalation_case", row);
             let facts = facts.remove(&fields.parsed("id")?).unwrap_or_default();
-            let patient = patient(fields.parsed("patient_id")?)?;
+            let patient = known(fields.parsed("patient_id")?)?;
             let center = center_of(&centers, &patient)?;
             resolved.push(view_of(row, facts, patient, center)?);
         }
@@ -284,7 +284,7 @@ impl Within<'_> {
             let case = Fields::new("case_event", row).parsed("case_id")?;
             let id = patient_of.get(&case).copied();
             let id = id.ok_or(StoreError::NotFound { what: "patient" })?;
-            events.push((case, patient(id)?, case_event(row)?));
+            events.push((case, known(id)?, case_event(row)?));
         }
         let unheard = self.unheard(connection).await?;
         Ok(HandOver { open, resolved, unheard, events })
@@ -292,48 +292,36 @@ impl Within<'_> {
 
     async fn unheard(&self, connection: &mut AnyConnection) -> Result<Vec<Unheard>, StoreError> {
         // What was heard is in the audit, whose events are found by patient.
-        const UNHEARD: &str = "select r.attempt_id, r.patient_id, r.started_at, \
-            case when r.message_from is not null and r.heard_at is null then 1 else 0 end \
-            as has_message from recording r join patient p on p.id = r.patient_id \
-            where r.state in ('spooled', 'stored') and p.health_center_id = $1 \
-            and ($2 = '' or p.clinic_id = $2) and ((r.message_from is not null \
-            and r.heard_at is null) or (exists (select 1 from case_fact x \
-            join escalation_case k on k.id = x.case_id where x.source = 'answer' \
-            and x.source_id = r.attempt_id and k.state in ('open', 'acknowledged')) \
+        const UNHEARD: &str = "select r.attempt_id, r.patient_id, r.started_at, 1 as has_message \
+            from recording r join patient p on p.id = r.patient_id \
+            where r.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) \
+            and r.message_from is not null and r.heard_at is null \
+            and r.state in ('spooled', 'stored') \
+            union select r.attempt_id, r.patient_id, r.started_at, 0 as has_message \
+            from escalation_case k join patient p on p.id = k.patient_id \
+            join case_fact x on x.case_id = k.id and x.source = 'answer' \
+            join recording r on r.attempt_id = x.source_id \
+            where p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) \
+            and k.state in ('open', 'acknowledged') and r.state in ('spooled', 'stored') \
+            and (r.message_from is null or r.heard_at is not null) \
             and not exists (select 1 from audit_event v where v.patient_id = r.patient_id \
-            and v.action = 'recording.heard' and v.object = r.attempt_id))) \
-            order by r.started_at, r.attempt_id";
-        const PATIENTS: &str = select_patients!(
-            "where p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) and p.id in \
-             (select r.patient_id from recording r where r.state in ('spooled', 'stored'))"
-        );
+            and v.action = 'recording.heard' and v.object = r.attempt_id) order by 3, 1";
         let rows = sqlx::query(UNHEARD)
             .bind(self.center_text())
             .bind(self.clinic_text())
             .fetch_all(&mut *connection)
             .await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        let mut unheard = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let fields = Fields::new("recording", row);
+            unheard.push(Unheard {
+                attempt: fields.parsed("attempt_id")?,
+                started_at: fields.time("started_at")?,
+                patient: patient(connection, fields.parsed("patient_id")?).await?,
+                has_message: fields.flag("has_message")?,
+            });
         }
-        let patients = sqlx::query(PATIENTS)
-            .bind(self.center_text())
-            .bind(self.clinic_text())
-            .fetch_all(connection)
-            .await?;
-        let patients: HashMap<_, _> =
-            fold_patients(&patients)?.into_iter().map(|one| (one.id, one)).collect();
-        rows.iter()
-            .map(|row| {
-                let fields = Fields::new("recording", row);
-                let patient = patients.get(&fields.parsed("patient_id")?).cloned();
-                Ok(Unheard {
-                    attempt: fields.parsed("attempt_id")?,
-                    started_at: fields.time("started_at")?,
-                    patient: patient.ok_or(StoreError::NotFound { what: "patient" })?,
-                    has_message: fields.flag("has_message")?,
-                })
-            })
-            .collect()
+        Ok(unheard)
     }
 
     async fn since(

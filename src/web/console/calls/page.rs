@@ -121,7 +121,7 @@ pub(super) fn head(viewer: &Viewer, file: &CallFile) -> Markup {
                 " · " (viewer.say("生年月日", "born")) " " (patient.birth_date.expose())
                 " · " (viewer.say("管理番号", "No.")) " " (patient.registration_number)
             }
-            dl.pairs {
+            dl.pairs.twice {
                 dt { (viewer.say("結果", "Outcome")) } dd { (viewer.tell(&result)) }
                 dt { (viewer.say("応答した人", "Who answered")) }
                 dd { (viewer.tell(&respondent(attempt.respondent))) }
@@ -355,7 +355,7 @@ fn answers(viewer: &Viewer, file: &CallFile) -> Markup {
                                     (ui::priority(viewer, fact.priority)) " " (fact.text) " "
                                 }
                             }
-                            td.row.no-print {
+                            td.no-print { div.row {
                                 @if file.recording.as_ref().is_some_and(|one| one.state != Kept::Deleted) {
                                     button type="button" data-seek=[begin] hidden {
                                         (ui::icon(Icon::Play))
@@ -363,7 +363,7 @@ fn answers(viewer: &Viewer, file: &CallFile) -> Markup {
                                     }
                                 }
                                 (correction(viewer, file, entry.seq))
-                            }
+                            } }
                         }
                     }
                 }

@@ -186,7 +186,8 @@ pub(super) fn gravest_answer(facts: &[Fact]) -> Option<(AttemptId, u32)> {
     })
 }
 
-fn play(viewer: &Viewer, card: &QueueCard) -> Markup {
+/// Plays the answer that the gravest rule fired at; without script it leads to the call.
+pub(super) fn play(viewer: &Viewer, card: &QueueCard) -> Markup {
     let Some((attempt, seq)) = gravest_answer(&card.view.case.facts) else { return html! {} };
     let Some(clip) = card.clips.iter().find(|clip| (clip.attempt, clip.seq) == (attempt, seq))
     else {

@@ -211,6 +211,7 @@ fn head(viewer: &Viewer, file: &CaseFile) -> Markup {
                     viewer.staff.language, &file.card.view.case.facts, &file.card.recent, viewer.now,
                 ))
             }
+            div.row.no-print { (card::play(viewer, &file.card)) }
             @if let Some((by, at, reason)) = &file.card.view.resolved {
                 p {
                     (viewer.say("終了", "Closed")) ": " (civil(*at).strftime("%m/%d %H:%M")) " "
@@ -411,7 +412,7 @@ fn deeds(viewer: &Viewer, file: &CaseFile) -> Markup {
             @if !other {
                 form.stack method="post" action=(action("resolve")) {
                     (ui::csrf(viewer))
-                    fieldset {
+                    fieldset.outcomes {
                         legend { (viewer.say("結果(必須)", "What came of it (required)")) }
                         @for outcome in Outcome::ALL.into_iter().filter(|one| *one != Outcome::FalseAlarm) {
                             label.inline {
