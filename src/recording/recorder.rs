@@ -164,7 +164,7 @@ impl Desk {
     fn end(&mut self, tape: u64, rest: Option<Box<Block>>) {
         let Some(mut running) = self.tapes.remove(&tape) else { return };
         let samples = running.order.reel.ended().unwrap_or(0);
-        let written = running.end(&self.folder, samples, rest);
+        let written = running.end(&self.folder, samples, rest.as_deref());
         if let Err(error) = &written {
             error!(
                 recording = %running.order.recording, %error,
@@ -203,7 +203,7 @@ impl Running {
         self.write_chunk(folder, &block.sound, Place::Within)
     }
 
-    fn end(&mut self, folder: &Path, samples: u64, rest: Option<Box<Block>>) -> io::Result<()> {
+    fn end(&mut self, folder: &Path, samples: u64, rest: Option<&Block>) -> io::Result<()> {
         if samples == 0 {
             return Ok(());
         }
@@ -217,7 +217,7 @@ impl Running {
         }
         let length = usize::try_from(bytes % chunk_bytes).unwrap_or(0);
         let silence = [g711::MULAW_SILENCE; CHUNK_BYTES];
-        let last = rest.as_ref().map_or(&silence, |block| &block.sound);
+        let last = rest.map_or(&silence, |block| &block.sound);
         self.write_chunk(folder, &last[..length], Place::Last)?;
         if let Some(file) = self.file.take() {
             file.sync_all()?;

@@ -127,7 +127,7 @@ async fn judge<C>(road: &Road<C>, recordings: &Recordings, now: Now) -> anyhow::
 async fn ask_to_listen<C>(road: &Road<C>, now: Now, recording: &Recording) -> anyhow::Result<()> {
     let Some(message) = &recording.message else { return Ok(()) };
     let rules = road.rules.effective_on(now.date()).context("no rules are in force")?;
-    let seconds = (message.to - message.from).as_secs().max(1);
+    let seconds = message.to.saturating_sub(message.from).as_secs().max(1);
     let fact = Fact {
         rule: "message".to_owned(),
         rule_set: rules.version.clone(),
