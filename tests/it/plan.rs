@@ -105,10 +105,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(web::Config::shipped()),
         };
         Self { desk, home, other, _folder: folder }
