@@ -18,7 +18,7 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
-use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule};
+use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
