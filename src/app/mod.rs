@@ -11,6 +11,7 @@ mod house;
 mod import;
 mod key;
 mod listen;
+mod ladder;
 mod service;
 mod simulated;
 mod staff;

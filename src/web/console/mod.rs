@@ -10,6 +10,7 @@ mod rules;
 mod staff;
 mod start;
 mod tokens;
+mod trunks;
 mod words;
 
 use axum::Router;
@@ -28,4 +29,5 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(staff::routes())
         .merge(start::routes())
         .merge(tokens::routes())
+        .merge(trunks::routes())
 }
