@@ -67,6 +67,8 @@ claims! {
     a_day_can_be_stopped_for_one_patient
     rules_are_tried_signed_and_then_in_force
     a_take_is_approved_by_somebody_else_and_then_said
+    a_centres_settings_hold_against_the_configuration
+    an_engineer_sees_lines_and_no_patient
 }
 
 const DAY: Date = date(2026, 11, 25);
@@ -711,6 +713,52 @@ async fn a_take_is_approved_by_somebody_else_and_then_said(office: Office) {
         in_use["hold"][..],
         "kept for the record"
     );
+}
+
+async fn a_centres_settings_hold_against_the_configuration(office: Office) {
+    let chief = office.person("chief", Role::Supervisor, office.home).await;
+    let hana = office.scheduler().await;
+    let form = "opens_at=10%3A00&closes_at=17%3A30&desk_phone=03-1111-2222";
+    assert_eq!(hana.get("/settings").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(hana.post("/settings", form).await.0, StatusCode::FORBIDDEN);
+    let night = form.replace("10%3A00", "05%3A00");
+    assert_eq!(chief.post("/settings", &night).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(chief.post("/settings", form).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(centre(office.store(), "minato").await, office.home, "the next start");
+    let center = office.within().health_center().await.unwrap();
+    assert_eq!((center.opens_at, center.closes_at), (time(10, 0, 0, 0), time(17, 30, 0, 0)));
+    assert_eq!(center.desk_phone, "03-1111-2222");
+    let (_, page) = chief.get("/settings").await;
+    assert!(page.contains("value=\"10:00\"") && page.contains("03-1111-2222"), "{page}");
+    let other = office.store().health_center("yama").await.unwrap().unwrap();
+    assert_eq!(other.desk_phone, "03-0000-0000");
+    assert_eq!(office.audited("center.set").await, 1);
+}
+
+async fn an_engineer_sees_lines_and_no_patient(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA]).await;
+    office.called("A1").await;
+    let call = office.store().last_calls(1).await.unwrap().remove(0);
+    let steps = "   0.000 ──► INVITE\n   0.031 ◄── 100 INVITE\n";
+    office.store().save_ladder(at(10, 1), call.attempt, steps).await.unwrap();
+    let engineer = office.person("eng", Role::Engineer, office.home).await;
+    let (status, page) = engineer.get("/trunks").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("one") && page.contains("通話中"), "{page}");
+    for part in ["神崎", "カンザキ", "A1<", "12345678", "1950"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    let ladder = format!("/trunks/calls/{}", call.attempt);
+    let (status, page) = engineer.get(&ladder).await;
+    assert!(status == StatusCode::OK && page.contains("──► INVITE"), "{page}");
+    assert_eq!(office.audited("ladder.viewed").await, 1);
+    for path in ["/trunks", "/trunks/state", &ladder] {
+        assert_eq!(hana.get(path).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+    let old = at(10, 1) + Duration::from_hours(24 * 15);
+    office.store().save_ladder(old, call.attempt, steps).await.unwrap();
+    assert!(office.store().ladder(call.attempt).await.unwrap().is_none(), "kept for two weeks");
 }
 
 /// A second and a half of a tone, as 16-bit WAV at 8 kHz.

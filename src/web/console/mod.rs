@@ -10,6 +10,7 @@ mod rules;
 mod staff;
 mod start;
 mod tokens;
+mod settings;
 mod trunks;
 mod words;
 
@@ -29,5 +30,6 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(staff::routes())
         .merge(start::routes())
         .merge(tokens::routes())
+        .merge(settings::routes())
         .merge(trunks::routes())
 }
