@@ -104,6 +104,13 @@ pub struct Calls {
     pub retry: Policy,
 }
 
+impl Calls {
+    /// The shipped values.
+    pub fn shipped() -> Self {
+        Self { schedule: schedule::Config::shipped(), retry: Policy::shipped() }
+    }
+}
+
 /// All routes.
 pub fn router(desk: Desk) -> Router {
     let pages = Router::new()

@@ -18,7 +18,7 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
-use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule};
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
@@ -107,10 +107,7 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            calls: Arc::new(Calls::shipped()),
             config: Arc::new(web::Config::shipped()),
         };
         Self { desk, home, other, _folder: folder }

@@ -7,10 +7,10 @@ mod patient;
 mod plan;
 mod prompts;
 mod rules;
+mod settings;
 mod staff;
 mod start;
 mod tokens;
-mod settings;
 mod trunks;
 mod words;
 
