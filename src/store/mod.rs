@@ -16,11 +16,17 @@
 mod account;
 mod audit;
 mod batch;
+<<<<<<< HEAD
+=======
+mod call_file;
+>>>>>>> main
 mod care;
 mod change;
 mod dial;
+mod disturbance;
 mod error;
 mod escalate;
+mod handling;
 mod installation;
 mod line;
 mod managing;
@@ -29,6 +35,10 @@ mod observe;
 mod outbox;
 mod pause;
 mod plan;
+<<<<<<< HEAD
+=======
+mod queue;
+>>>>>>> main
 mod recording;
 mod registry;
 mod report;
@@ -59,11 +69,17 @@ use sqlx::{AnyPool, ConnectOptions};
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
+<<<<<<< HEAD
+=======
+pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
+>>>>>>> main
 pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
+pub use disturbance::Disturbances;
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
+pub use handling::{CaseEvent, Handled};
 pub use installation::Dialing;
 pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
@@ -71,6 +87,10 @@ pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
 pub use plan::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped};
+<<<<<<< HEAD
+=======
+pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
+>>>>>>> main
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
 pub use report::{Correction, StaffReport, Way};

@@ -29,6 +29,7 @@ use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
     TakeState,
 };
+use mimamori::tape::Keep;
 use mimamori::web::{self, Calls, Desk};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -730,6 +731,15 @@ async fn a_centres_settings_hold_against_the_configuration(office: Office) {
     let other = office.store().health_center("yama").await.unwrap().unwrap();
     assert_eq!(other.desk_phone, "03-0000-0000");
     assert_eq!(office.audited("center.set").await, 1);
+    let wrong = chief.post("/settings/recordings", "keep=sampled&percent=101&days=30").await;
+    assert_eq!(wrong.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = "keep=sampled&percent=20&days=90";
+    assert_eq!(hana.post("/settings/recordings", form).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(chief.post("/settings/recordings", form).await.0, StatusCode::SEE_OTHER);
+    let policy = office.store().recording_policy(office.home).await.unwrap().unwrap();
+    assert_eq!((policy.keep, policy.keep_days), (Keep::Sampled(20), 90));
+    assert!(office.store().recording_policy(office.other).await.unwrap().is_none());
+    assert_eq!(office.audited("center.recordings_set").await, 1);
 }
 
 async fn an_engineer_sees_lines_and_no_patient(office: Office) {

@@ -2,6 +2,8 @@
 
 mod account;
 pub mod audit;
+mod calls;
+mod cases;
 mod import;
 mod patient;
 mod plan;
@@ -11,7 +13,11 @@ mod settings;
 mod staff;
 mod start;
 mod tokens;
+<<<<<<< HEAD
 mod trunks;
+=======
+mod value;
+>>>>>>> main
 mod words;
 
 use axum::Router;
@@ -22,6 +28,8 @@ pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(calls::routes())
+        .merge(cases::routes())
         .merge(import::routes())
         .merge(patient::routes())
         .merge(plan::routes())

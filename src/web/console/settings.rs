@@ -1,9 +1,10 @@
-//! 設定: what a centre sets for itself: its hours and the desk that patients are told to call.
+//! 設定: what a centre sets for itself: its hours, the desk that patients are told to call, and which
+//! recordings are kept.
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::civil::Time;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::campaign::Window;
 use crate::campaign::window::{EARLIEST, LATEST};
 use crate::registry::{AuditEntry, Right};
 use crate::store::{CenterSettings, Within};
+use crate::tape::{Keep, Policy};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::fault::Fault;
@@ -21,7 +23,9 @@ use crate::web::ui::{self, Section};
 const TITLE: Bilingual = Bilingual::fixed("保健所の設定", "Settings of the centre");
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().route("/settings", get(settings).post(set))
+    Router::new()
+        .route("/settings", get(settings).post(set))
+        .route("/settings/recordings", post(set_recordings))
 }
 
 fn within<'a>(desk: &'a Desk, viewer: &Viewer) -> Result<Within<'a>, Fault> {
@@ -31,6 +35,7 @@ fn within<'a>(desk: &'a Desk, viewer: &Viewer) -> Result<Within<'a>, Fault> {
 
 async fn settings(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault> {
     let center = within(&desk, &viewer)?.health_center().await?;
+    let policy = desk.store.recording_policy(center.id).await?;
     let say = |ja, en| viewer.say(ja, en);
     Ok(ui::page(
         &viewer,
@@ -70,8 +75,53 @@ async fn settings(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fa
                     "What is saved here holds against the configuration, from the next call on.",
                 )) }
             }
+            (recordings(&viewer, policy))
         },
     ))
+}
+
+fn recordings(viewer: &Viewer, policy: Option<Policy>) -> Markup {
+    let say = |ja, en| viewer.say(ja, en);
+    let kept = policy.map_or("", |policy| policy.keep.as_str());
+    let choice = |word: &'static str, ja: &'static str, en: &'static str| {
+        html! {
+            label.inline {
+                input type="radio" name="keep" value=(word) required checked[kept == word];
+                (say(ja, en))
+            }
+        }
+    };
+    let percent = policy.map_or(0, |policy| policy.keep.sample_percent());
+    html! {
+        section.card {
+            h2 { (say("録音の保存", "Recordings")) }
+            @if policy.is_none() {
+                p { (say("まだ決めていません。設定ファイルの決まりに従います。", "Not set yet: the configuration decides.")) }
+            }
+            form.stack method="post" action="/settings/recordings" {
+                (ui::csrf(viewer))
+                fieldset {
+                    legend { (say("通話のあとに残す録音", "What is kept after a call")) }
+                    (choice("none", "録音しない(「伝えたいこと」だけ残す)", "nothing but what patients want to say"))
+                    (choice("escalated", "対応が必要になった通話だけ", "calls from which a case came"))
+                    (choice("sampled", "対応が必要になった通話と、ほかの通話の一部", "those, and some of the others"))
+                    (choice("all", "すべて", "all"))
+                }
+                label { (say("一部を残すときの割合(%)", "How many of a hundred others"))
+                    input type="number" name="percent" min="0" max="100" value=(percent);
+                }
+                label { (say("保存する日数", "Days until they are deleted"))
+                    input type="number" name="days" min="1" max="3650" required
+                        value=(policy.map_or(30, |policy| policy.keep_days));
+                }
+                p.hint { (say(
+                    "次の通話から有効です。期限が来た録音は自動で削除され、記録に残ります。",
+                    "From the next call on. Recordings are deleted on time, and the deletion is written down.",
+                )) }
+                button.primary type="submit" { (say("保存する", "Save")) }
+            }
+        }
+    }
 }
 
 fn hours(time: Time) -> String {
@@ -104,6 +154,37 @@ async fn set(
     );
     let entry = AuditEntry { detail, ..viewer.audit("center.set") };
     within.set_settings(viewer.now, &settings, &entry).await?;
+    Ok(done("/settings", viewer.say("保存しました。", "Saved.")))
+}
+
+/// Which recordings are kept, as it was filled in.
+#[derive(Debug, Deserialize)]
+struct Recordings {
+    keep: String,
+    #[serde(default)]
+    percent: String,
+    days: u16,
+}
+
+async fn set_recordings(
+    State(desk): State<Desk>,
+    Posted { viewer, form }: Posted<Recordings>,
+) -> Result<Response, Fault> {
+    let center = within(&desk, &viewer)?.center();
+    let percent = form.percent.trim().parse().unwrap_or(0);
+    let keep = Keep::parse(&form.keep, percent).filter(|_| (1..=3650).contains(&form.days));
+    let Some(keep) = keep else {
+        return Err(Fault::Invalid(Bilingual::fixed(
+            "残す録音、割合(0〜100)、日数(1〜3650)を確認してください。",
+            "Please look at what is kept, the share (0 to 100) and the days (1 to 3650).",
+        )));
+    };
+    let policy = Policy { keep, keep_days: form.days.into() };
+    let detail = format!("{} {}% {} days", keep.as_str(), keep.sample_percent(), form.days);
+    let entry = AuditEntry { detail, ..viewer.audit("center.recordings_set") };
+    let by = viewer.staff.id.to_string();
+    desk.store.set_recording_policy(viewer.now, center, policy, &by).await?;
+    desk.store.audit(viewer.now, &entry).await?;
     Ok(done("/settings", viewer.say("保存しました。", "Saved.")))
 }
 
