@@ -16,10 +16,7 @@
 mod account;
 mod audit;
 mod batch;
-<<<<<<< HEAD
-=======
 mod call_file;
->>>>>>> main
 mod care;
 mod change;
 mod dial;
@@ -35,10 +32,7 @@ mod observe;
 mod outbox;
 mod pause;
 mod plan;
-<<<<<<< HEAD
-=======
 mod queue;
->>>>>>> main
 mod recording;
 mod registry;
 mod report;
@@ -69,10 +63,7 @@ use sqlx::{AnyPool, ConnectOptions};
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
-<<<<<<< HEAD
-=======
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
->>>>>>> main
 pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
@@ -87,10 +78,7 @@ pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
 pub use plan::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped};
-<<<<<<< HEAD
-=======
 pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
->>>>>>> main
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
 pub use report::{Correction, StaffReport, Way};

@@ -13,11 +13,8 @@ mod settings;
 mod staff;
 mod start;
 mod tokens;
-<<<<<<< HEAD
 mod trunks;
-=======
 mod value;
->>>>>>> main
 mod words;
 
 use axum::Router;

@@ -179,7 +179,7 @@ async fn set_recordings(
             "Please look at what is kept, the share (0 to 100) and the days (1 to 3650).",
         )));
     };
-    let policy = Policy { keep, keep_days: form.days.into() };
+    let policy = Policy { keep, keep_days: form.days };
     let detail = format!("{} {}% {} days", keep.as_str(), keep.sample_percent(), form.days);
     let entry = AuditEntry { detail, ..viewer.audit("center.recordings_set") };
     let by = viewer.staff.id.to_string();
