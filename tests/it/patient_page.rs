@@ -70,6 +70,7 @@ impl Office {
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(Config::shipped()),
         };
         let center = save_center(&store, "minato", "みなと保健所").await;

@@ -72,6 +72,7 @@ impl Office {
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
             calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(config),
         };
         let center = HealthCenter {
