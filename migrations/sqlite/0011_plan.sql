@@ -59,6 +59,8 @@ create index import_row_to_undo on import_row (batch_id, line) where undone is n
 -- To find a household, and somebody who is on the list under another number.
 create index patient_phone_by_number on patient_phone (number);
 create index patient_by_birth on patient (health_center_id, birth_date);
+-- The plan of a day is read page by page.
+create index patient_by_kana on patient (health_center_id, kana, id);
 
 create table prompt_take (
     id text not null primary key,

@@ -474,6 +474,9 @@ async fn nobody_imports_without_the_right_or_for_another_centre(office: Office) 
     let request = Request::post(format!("/import/{}/undo", taken.id))
         .header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(hana.ask(request, "csrf=wrong").await.0, StatusCode::FORBIDDEN);
+    let endless = format!("leave={}", "1".repeat(300 * 1024));
+    let (status, page) = hana.post(&format!("/import/{}/take", taken.id), &endless).await;
+    assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("大きすぎます"), "{page}");
     assert_eq!(office.patients().await, 1);
     // The same number at another centre is another person.
     let (_, id) = stranger.bring(list(&[HANA]).as_bytes()).await;
