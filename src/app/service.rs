@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::app::{clock, console, house};
+use crate::app::{clock, console, house, ladder};
 use crate::config::Config;
 use crate::worker;
 
@@ -24,6 +24,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let clock = clock::host();
     let house = house::build(config, &clock).await?;
     let trunk = house.trunk(&clock).await?;
+    if let Some(ladders) = trunk.take_ladders() {
+        tokio::spawn(ladder::keep(house.store.clone(), clock.clone(), ladders));
+    }
     let desk = house.desk(&clock);
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);

@@ -9,9 +9,11 @@ mod patient;
 mod plan;
 mod prompts;
 mod rules;
+mod settings;
 mod staff;
 mod start;
 mod tokens;
+mod trunks;
 mod value;
 mod words;
 
@@ -33,4 +35,6 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(staff::routes())
         .merge(start::routes())
         .merge(tokens::routes())
+        .merge(settings::routes())
+        .merge(trunks::routes())
 }
