@@ -14,13 +14,22 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0004_observation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0008_health_status.sql")),
         ]
     };
 }
 
 const SQLITE: [&str; NAMES.len()] = migrations!("sqlite");
 const POSTGRES: [&str; NAMES.len()] = migrations!("postgres");
-const NAMES: [&str; 6] = ["registry", "campaign", "answer", "observation", "escalation", "staff"];
+const NAMES: [(i64, &str); 7] = [
+    (1, "registry"),
+    (2, "campaign"),
+    (3, "answer"),
+    (4, "observation"),
+    (5, "escalation"),
+    (6, "staff"),
+    (8, "health_status"),
+];
 
 /// Applies what is missing, each migration whole or not at all.
 pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
@@ -28,7 +37,7 @@ pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreErr
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
     };
-    let migrations = (1..).zip(NAMES).zip(texts).map(|((version, name), text)| {
+    let migrations = NAMES.into_iter().zip(texts).map(|((version, name), text)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect()).run(pool).await.map_err(explain)
@@ -65,7 +74,7 @@ mod tests {
         for (folder, texts) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             assert_eq!(fs::read_dir(&folder).unwrap().count(), NAMES.len());
-            for ((number, name), text) in (1..).zip(NAMES).zip(texts) {
+            for ((number, name), text) in NAMES.into_iter().zip(texts) {
                 let file = folder.join(format!("{number:04}_{name}.sql"));
                 assert_eq!(fs::read_to_string(file).unwrap(), text);
                 assert!(text.starts_with("-- Why: "), "{name}");
@@ -75,9 +84,13 @@ mod tests {
 
     #[test]
     fn the_two_texts_differ_in_the_names_of_types_only() {
+        // Triggers have no common form; the conformance tests hold them to the same effect.
+        let common = |text: &'static str| text.split("-- The two databases write triggers").next();
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
-            let translated = sqlite.replace(") strict;", ");").replace(" integer", " bigint");
-            assert_eq!(translated, postgres);
+            let translated = common(sqlite).map(|text| {
+                text.replace(") strict;", ");").replace(" integer", " bigint")
+            });
+            assert_eq!(translated.as_deref(), common(postgres));
         }
     }
 }

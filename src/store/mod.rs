@@ -18,8 +18,10 @@ mod change;
 mod dial;
 mod error;
 mod escalate;
+mod health;
 mod installation;
 mod migration;
+mod node;
 mod observe;
 mod outbox;
 mod registry;
@@ -45,7 +47,12 @@ pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
+pub use health::{
+    CallMade, Counts, Cursor, DayCell, DayState, HealthStatus, ListPage, ListQuery, Listed, Matrix,
+    Need, OpenCase, SavedView, SlotOfDay, Stage, Symptom, View, Vital, WEEK,
+};
 pub use installation::Dialing;
+pub use node::{NodeStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use registry::{Change, Imported};
@@ -195,7 +202,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.writer, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.writer, begin, &self.bell).await
     }
 
     /// A connection for one statement, which is a transaction by itself: three times as fast as one
@@ -212,7 +219,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.reader, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.reader, begin, &self.bell).await
     }
 }
 
