@@ -57,6 +57,7 @@
 //! | | [`prompt`] | the catalogue as sound: voice, recordings, cache |
 //! | | [`notify`] | signed webhooks |
 //! | 8 verbs | [`worker`] | the road |
+//! | | [`web`] | the staff console and its API |
 //! | | [`sim`] | patients and carriers made of code |
 //! | 9 settings | [`config`] | what was typed becomes what is meant |
 //! | | [`telemetry`] | logs |
@@ -132,6 +133,7 @@ pub mod store;
 pub mod trunk;
 
 pub mod sim;
+pub mod web;
 pub mod worker;
 
 pub mod config;

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["observation"],
     &["escalation"],
     &["store", "trunk", "prompt", "notify"],
-    &["worker", "sim"],
+    &["worker", "web", "sim"],
     &["config", "telemetry"],
     &["app"],
 ];
