@@ -16,13 +16,14 @@ use crate::campaign::{Policy, Window, schedule};
 use crate::notify;
 use crate::prompt;
 use crate::trunk::{self, Credentials, Identity, Template};
+use crate::web;
 use crate::worker;
 
 /// Everything that the service needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// A file for SQLite, or `postgres://…`.
-    pub database: String,
+    /// A file for SQLite, or `postgres://…`, which may hold a password.
+    pub database: Private<String>,
     /// The centres in whose name patients are called.
     pub health_centers: Vec<HealthCenterSettings>,
     /// The link to the carrier; without one, nobody can be called.
@@ -35,6 +36,8 @@ pub struct Config {
     pub questionnaire: Option<PathBuf>,
     /// Sets of rules beside the shipped one.
     pub rules: Vec<PathBuf>,
+    /// How the console is served; without it, there is none.
+    pub web: Option<web::Config>,
     /// How the road is run.
     pub worker: worker::Config,
 }
@@ -121,7 +124,7 @@ fn list(faults: &[Fault]) -> String {
 #[serde(deny_unknown_fields)]
 struct Raw {
     #[serde(default = "default_database")]
-    database: String,
+    database: Private<String>,
     node: Option<String>,
     questionnaire: Option<PathBuf>,
     #[serde(default)]
@@ -134,6 +137,7 @@ struct Raw {
     prompts: RawPrompts,
     #[serde(default)]
     calls: RawCalls,
+    web: Option<RawWeb>,
 }
 
 #[derive(Deserialize)]
@@ -186,8 +190,19 @@ struct RawTrunk {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWebhook {
-    url: String,
+    url: Private<String>,
     secret: Option<Private<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWeb {
+    #[serde(default = "default_web_bind")]
+    bind: String,
+    #[serde(default = "default_idle_minutes")]
+    idle_minutes: u64,
+    #[serde(default = "default_session_hours")]
+    session_hours: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -218,8 +233,8 @@ pub fn default_cache() -> Option<PathBuf> {
     caches.map(|caches| caches.join("mimamori"))
 }
 
-fn default_database() -> String {
-    "mimamori.sqlite".to_owned()
+fn default_database() -> Private<String> {
+    "mimamori.sqlite".to_owned().into()
 }
 
 fn default_opens_at() -> String {
@@ -254,6 +269,19 @@ fn default_lines() -> usize {
 
 fn default_calls_per_second() -> u32 {
     1
+}
+
+/// This machine only.
+fn default_web_bind() -> String {
+    "127.0.0.1:8080".to_owned()
+}
+
+fn default_idle_minutes() -> u64 {
+    20
+}
+
+fn default_session_hours() -> u64 {
+    12
 }
 
 impl Config {
@@ -349,6 +377,7 @@ impl Reader {
         let calls_per_second = raw.trunk.as_ref().map_or(1, |trunk| trunk.calls_per_second);
         let trunk = raw.trunk.and_then(|trunk| self.trunk(trunk, secret));
         let webhook = raw.webhook.and_then(|webhook| self.webhook(webhook, secret));
+        let web = raw.web.and_then(|web| self.web(&web));
         let worker = self.worker(raw.node, &raw.calls, lines, calls_per_second);
         Config {
             database: raw.database,
@@ -361,6 +390,7 @@ impl Reader {
             },
             questionnaire: raw.questionnaire,
             rules: raw.rules,
+            web,
             worker,
         }
     }
@@ -544,6 +574,26 @@ impl Reader {
         Some(config)
     }
 
+    fn web(&mut self, raw: &RawWeb) -> Option<web::Config> {
+        for (setting, value, most) in [
+            ("web.idle_minutes", raw.idle_minutes, 60),
+            ("web.session_hours", raw.session_hours, 24),
+        ] {
+            if !(1..=most).contains(&value) {
+                self.fault(
+                    setting,
+                    &format!("1〜{most} にしてください"),
+                    &format!("must be within 1 and {most}"),
+                );
+            }
+        }
+        Some(web::Config {
+            bind: self.parsed("web.bind", &raw.bind, "127.0.0.1:8080")?,
+            idle_timeout: Duration::from_secs(raw.idle_minutes * 60),
+            session_timeout: Duration::from_secs(raw.session_hours * 3600),
+        })
+    }
+
     fn worker(
         &mut self,
         node: Option<String>,
@@ -606,7 +656,7 @@ mod tests {
         register = true
         lines = 4
         [webhook]
-        url = "https://example.org/hook"
+        url = "https://example.org/hook?token=hidden"
     "#;
 
     fn environment(name: &str) -> Option<String> {
@@ -638,7 +688,7 @@ mod tests {
     fn secrets_are_not_shown() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config::parse("m.toml", WHOLE, environment).unwrap();
-        let shown = format!("{:?}{:?}{:?}", config.trunk, config.webhook, config.worker);
+        let shown = format!("{config:?}");
         assert!(!shown.contains("hidden"), "{shown}");
         for text in ["[trunk]\npassword = 46812", "[webhook]\nsecret = \"46812", "database = 46812"]
         {

@@ -62,7 +62,8 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         (None, Some(name), Some(birth)) => {
             std::fs::create_dir_all(&folder)?;
             let file = folder.join("trial.sqlite");
-            house.store = super::open_store(file.to_str().context("not UTF-8")?).await?;
+            house.store =
+                super::open_store(&file.to_str().context("not UTF-8")?.to_owned().into()).await?;
             let center = house.config.health_centers.first().context("no health centre")?;
             invent(&house.store, center, &number, name, birth, options.slow, now).await?
         }

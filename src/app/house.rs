@@ -21,6 +21,7 @@ use crate::registry::HealthCenter;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
+use crate::web::Desk;
 use crate::worker::{Progress, Road};
 
 /// All that stands before the first call can be placed.
@@ -71,6 +72,19 @@ impl House {
             "設定に [trunk] がありません / the configuration has no [trunk]: nobody can be called",
         )?;
         start_trunk(settings, clock).await
+    }
+
+    /// What the console needs, if one is configured.
+    pub(super) fn desk(&self, clock: &Clock) -> Option<Desk> {
+        let config = self.config.web.clone()?;
+        Some(Desk {
+            store: self.store.clone(),
+            clock: clock.clone(),
+            library: Arc::clone(&self.library),
+            questionnaire: Arc::clone(&self.questionnaire),
+            rules: Arc::new(self.rules.clone()),
+            config: Arc::new(config),
+        })
     }
 
     /// Joins everything to the road.

@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::base::Private;
 use crate::config::Config;
 use crate::store::Store;
 
@@ -64,8 +65,8 @@ struct Configured {
     config: PathBuf,
     /// データベース(設定より優先) / The database, instead of the configured one:
     /// a file, or postgres://…
-    #[arg(long, env = "MIMAMORI_DATABASE")]
-    database: Option<String>,
+    #[arg(long, env = "MIMAMORI_DATABASE", hide_env_values = true)]
+    database: Option<Private<String>>,
 }
 
 impl Configured {
@@ -78,7 +79,7 @@ impl Configured {
     }
 
     /// The database alone: with `--database` no configuration is needed.
-    fn database_or_configured(&self) -> anyhow::Result<String> {
+    fn database_or_configured(&self) -> anyhow::Result<Private<String>> {
         match &self.database {
             Some(database) => Ok(database.clone()),
             None => Ok(Config::load(&self.config)?.database),
@@ -87,8 +88,8 @@ impl Configured {
 }
 
 /// Opens the store with ids that nobody can guess.
-async fn open_store(database: &str) -> anyhow::Result<Store> {
-    Store::open(database, seed()?).await.context("cannot open the database")
+async fn open_store(database: &Private<String>) -> anyhow::Result<Store> {
+    Store::open(database.expose(), seed()?).await.context("cannot open the database")
 }
 
 /// Randomness from the operating system.

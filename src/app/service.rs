@@ -5,15 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::app::{clock, house};
 use crate::config::Config;
 use crate::worker;
 
-/// Runs until SIGTERM or Ctrl-C, then lets the calls under way come to their end.
+/// How long the carrier may take to hear that calls are over and that we register no more.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or Ctrl-C, then lets the calls under way come to their end; a second signal
+/// ends them.
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let clock = clock::host();
     let house = house::build(config, &clock).await?;
@@ -23,30 +29,111 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     if road.webhook.is_none() {
         warn!("no webhook is configured: cases are listed by `mimamori cases` only");
     }
-    let mut walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
+    // Until here nothing is under way, and a signal ends the process by itself.
+    let mut signals = Signals::listen()?;
+    let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
     info!(node = road.config.node, "ready: calls are placed when they fall due");
-    let result = tokio::select! {
-        // It ends by itself only if it cannot begin.
-        ended = &mut walking => ended,
-        signal = wait_for_signal() => {
-            signal?;
-            info!("stopping: no new calls; calls under way come to their end");
-            stop.send_replace(true);
-            walking.await
-        }
-    };
-    let result = result.context("the road broke off")?;
-    trunk.stop(Duration::ZERO).await;
+    let result = until_stopped(walking, &stop, async || signals.next().await).await;
+    if timeout(FAREWELL, trunk.stop(Duration::ZERO)).await.is_err() {
+        warn!("the carrier does not answer that calls are over");
+    }
     road.store.close().await;
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Waits until the operating system or a person asks to stop.
-pub(super) async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot listen to Ctrl-C")?,
+/// Waits until the road is walked to its end: of itself, or because of a signal, or at once because
+/// of a second one. Calls that are ended at once are closed as interrupted by the next start, which
+/// lets staff know.
+async fn until_stopped(
+    mut walking: JoinHandle<anyhow::Result<()>>,
+    stop: &watch::Sender<bool>,
+    mut next_signal: impl AsyncFnMut(),
+) -> anyhow::Result<()> {
+    let ended = tokio::select! {
+        // It ends by itself only if it cannot begin.
+        ended = &mut walking => Some(ended),
+        () = next_signal() => None,
+    };
+    if let Some(ended) = ended {
+        return ended.context("the road broke off")?;
     }
-    Ok(())
+    info!("stopping: no new calls; calls under way come to their end (a second signal ends them)");
+    stop.send_replace(true);
+    tokio::select! {
+        ended = &mut walking => ended.context("the road broke off")?,
+        () = next_signal() => {
+            warn!("stopping at once: calls under way are ended");
+            walking.abort();
+            // Once it is gone, its calls are hung up.
+            match walking.await {
+                Ok(result) => result,
+                Err(error) if error.is_cancelled() => Ok(()),
+                Err(error) => Err(error).context("the road broke off"),
+            }
+        }
+    }
+}
+
+/// What asks the service to stop: the operating system, or a person at the terminal.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on; a signal no longer ends the process by itself.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")?,
+        })
+    }
+
+    /// Waits for the next signal. Cancel-safe.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// How long it takes to stop a road that needs two minutes for its calls, with signals at
+    /// these seconds.
+    async fn stops_after(signals: &[u64]) -> Duration {
+        let began = Instant::now();
+        let (stop, mut stopped) = watch::channel(false);
+        let walking = tokio::spawn(async move {
+            stopped.wait_for(|stopped| *stopped).await?;
+            sleep(Duration::from_mins(2)).await;
+            Ok(())
+        });
+        let (sender, mut received) = mpsc::unbounded_channel();
+        let sending = async {
+            for second in signals {
+                tokio::time::sleep_until(began + Duration::from_secs(*second)).await;
+                sender.send(()).unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let stopping = until_stopped(walking, &stop, async || received.recv().await.unwrap());
+        tokio::select! {
+            result = stopping => result.unwrap(),
+            () = sending => {}
+        }
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_waits_for_no_call() {
+        assert_eq!(stops_after(&[10]).await.as_secs(), 130);
+        assert_eq!(stops_after(&[10, 15]).await.as_secs(), 15);
+    }
 }

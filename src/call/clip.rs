@@ -12,8 +12,9 @@ pub const FRAME_TIME: Duration = Duration::from_millis(20);
 /// One utterance, encoded in both forms of G.711 and cut to whole packets.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Clip {
-    /// What is said, such as `readback_temperature:375`: for logs, marks and the simulator. Names
-    /// of persons are not part of it.
+    /// What is said, such as `readback_temperature:375`: for marks and the simulator. Names of
+    /// persons are not part of it, but a value that is read back is; `Debug` shows what comes before
+    /// the colon.
     pub label: String,
     /// The sound in µ-law; a multiple of [`FRAME_BYTES`], padded with silence.
     pub pcmu: Arc<[u8]>,
@@ -30,6 +31,7 @@ impl Clip {
 
 impl std::fmt::Debug for Clip {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Clip({}, {:?})", self.label, self.duration())
+        let prompt = self.label.split(':').next().unwrap_or_default();
+        write!(f, "Clip({prompt}, {:?})", self.duration())
     }
 }

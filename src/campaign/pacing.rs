@@ -71,6 +71,15 @@ impl Pacer {
         Permit::Granted
     }
 
+    /// A permit that was just granted is not used: as if it had not been asked for.
+    pub fn give_back(&mut self) {
+        self.release();
+        if let Some(interval) = self.limits.interval() {
+            // To be full at a moment that is past, or at this one, is the same.
+            self.full_at = self.full_at.checked_sub(interval).unwrap_or(self.full_at);
+        }
+    }
+
     /// A call that was granted is over.
     pub fn release(&mut self) {
         self.in_use = self.in_use.saturating_sub(1);
@@ -148,6 +157,23 @@ mod tests {
         pacer.release();
         assert_eq!(pacer.poll_permit(later), Permit::Granted);
         assert_eq!(pacer.in_use(), 2);
+    }
+
+    #[test]
+    fn a_permit_that_is_not_used_costs_nothing() {
+        for burst in [1, 3] {
+            let now = Instant::now();
+            let mut pacer = Pacer::new(now, limits(2.0, burst, 4));
+            let mut untouched = pacer.clone();
+            for _ in 0..burst {
+                assert_eq!(pacer.poll_permit(now), Permit::Granted);
+            }
+            for _ in 0..burst {
+                pacer.give_back();
+            }
+            assert_eq!(pacer.in_use(), 0);
+            assert_eq!(starts(&mut pacer, now, 4), starts(&mut untouched, now, 4));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! may make one weigh less (see [`Lowering`](crate::escalation::rule::Lowering)).
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use jiff::Timestamp;
 
@@ -31,8 +32,8 @@ pub struct Case {
     pub facts: Vec<Fact>,
 }
 
-/// One reason why a case exists.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// One reason why a case exists. Its `Debug` hides the words, which name what was answered.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Fact {
     /// The id of the rule that fired, such as `spo2-low`.
     pub rule: String,
@@ -46,6 +47,14 @@ pub struct Fact {
     pub at: Timestamp,
     /// What it came from; with the rule it is unique, so that evaluating twice adds nothing.
     pub source: FactSource,
+}
+
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, rule_set, priority, at, source, text: _ } = self;
+        let priority = priority.as_str();
+        write!(f, "Fact({priority} {rule} of {rule_set} at {at} from {source:?})")
+    }
 }
 
 /// What a fact came from.

@@ -37,8 +37,8 @@ impl fmt::Display for Utterance {
     }
 }
 
-/// A value that is said within a prompt.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+/// A value that is said within a prompt. Its `Debug` hides what was measured.
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub enum Blank {
     /// A temperature in tenths of a degree Celsius: 375 is said as さんじゅうななど ごぶ.
     Temperature(u16),
@@ -57,6 +57,19 @@ pub enum Blank {
         /// The day on which it is said.
         today: Date,
     },
+}
+
+impl fmt::Debug for Blank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Temperature(_) => f.write_str("Temperature"),
+            Self::Spo2(_) => f.write_str("Spo2"),
+            Self::PhoneNumber(_) | Self::HealthCenter(_) | Self::FamilyName(_) => {
+                write!(f, "{self}")
+            }
+            Self::Moment { at, .. } => write!(f, "Moment({at})"),
+        }
+    }
 }
 
 impl fmt::Display for Blank {

@@ -1,5 +1,7 @@
 //! What was asked and answered, in order. Append-only.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 /// Which of the scripts of a questionnaire is followed.
@@ -26,8 +28,9 @@ impl Script {
     }
 }
 
-/// One answer to one question, settled: confirmed where confirmation is asked for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// One answer to one question, settled: confirmed where confirmation is asked for. Its `Debug`
+/// hides what was answered.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Entry {
     /// 0 for the first entry of the transcript; with the attempt it is the key of the row.
     pub seq: u32,
@@ -42,6 +45,13 @@ pub struct Entry {
     pub answer: Answer,
     /// When it was settled.
     pub at: Timestamp,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, question, asked, at, keys: _, answer: _ } = self;
+        write!(f, "Entry(#{seq} {question}, asked {asked}, at {at})")
+    }
 }
 
 /// What an answer means. Silence is never "no".
@@ -92,5 +102,23 @@ impl Answer {
             "unanswered" => Self::Unanswered,
             number => Self::Number(number.parse().ok()?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_read_an_answer_from_debug() {
+        let entry = Entry {
+            seq: 2,
+            question: "temperature".to_owned(),
+            asked: 1,
+            keys: "385".to_owned(),
+            answer: Answer::Number(385),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        assert_eq!(format!("{entry:?}"), "Entry(#2 temperature, asked 1, at 1970-01-01T00:00:00Z)");
     }
 }

@@ -18,8 +18,9 @@ use crate::base::id::MessageId;
 /// Where messages go, and the secret that signs them.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// An `https` address; `http` is taken for this machine only, where nobody listens in.
-    pub url: String,
+    /// An `https` address, which may hold a token; `http` is taken for this machine only, where
+    /// nobody listens in.
+    pub url: Private<String>,
     /// The secret that both sides know; at least 24 bytes.
     pub secret: Private<String>,
     /// How long the receiver may take, connection included.
@@ -67,7 +68,7 @@ impl Webhook {
     /// # Errors
     /// If the address or the secret cannot be used.
     pub fn new(config: Config) -> Result<Self, NotifyError> {
-        let url = Url::parse(&config.url).map_err(|_| NotifyError::Address)?;
+        let url = Url::parse(config.url.expose()).map_err(|_| NotifyError::Address)?;
         let is_this_machine = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if url.scheme() != "https" && !(url.scheme() == "http" && is_this_machine) {
             return Err(NotifyError::Address);
@@ -133,7 +134,7 @@ mod tests {
 
     fn config(url: &str, secret: &str) -> Config {
         Config {
-            url: url.to_owned(),
+            url: url.to_owned().into(),
             secret: Private::new(secret.to_owned()),
             timeout: Duration::from_secs(1),
         }

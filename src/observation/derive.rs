@@ -116,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_can_read_a_value_from_debug() {
+        let id = Minter::new([5; 32]).mint(Timestamp::UNIX_EPOCH);
+        for answer in [Answer::Number(375), Answer::Choice(YesNo::Yes), Answer::NotMeasured] {
+            let shown = format!("{:?}", derive(&context(), &entry(answer), id));
+            assert!(shown.contains("dyspnea at 1970-01-01T00:00:00Z, family, outbound"), "{shown}");
+            assert!(!shown.contains(&format!("{answer:?}")), "{shown}");
+        }
+    }
+
+    #[test]
     fn silence_is_no_observation() {
         let id = Minter::new([5; 32]).mint(Timestamp::UNIX_EPOCH);
         assert_eq!(

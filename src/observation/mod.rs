@@ -2,6 +2,8 @@
 
 pub mod derive;
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::base::id::{AttemptId, ObservationId, PatientId, SlotId};
@@ -9,7 +11,8 @@ use crate::call::Respondent;
 use crate::ivr::Answer;
 
 /// A coded fact about a patient at a time. Immutable: a correction is a new one that supersedes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Its `Debug` hides the value.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Observation {
     /// The id.
     pub id: ObservationId,
@@ -34,6 +37,14 @@ pub struct Observation {
     pub questionnaire: String,
     /// The observation that this one corrects.
     pub supersedes: Option<ObservationId>,
+}
+
+impl fmt::Debug for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, code, effective_at, respondent, channel, .. } = self;
+        let (respondent, channel) = (respondent.as_str(), channel.as_str());
+        write!(f, "Observation({id}, {code} at {effective_at}, {respondent}, {channel})")
+    }
 }
 
 /// By which way an observation came.

@@ -1,5 +1,7 @@
 //! From answers to observations, and reports by other ways than our call.
 
+use std::fmt;
+
 use jiff::civil::{Date, Time};
 use jiff::{Timestamp, ToSpan};
 use sqlx::AnyConnection;
@@ -32,8 +34,9 @@ pub struct GivenAnswer {
     pub questionnaire: String,
 }
 
-/// What a patient reported by another way than our call, or a member of the staff wrote down.
-#[derive(Clone, Debug)]
+/// What a patient reported by another way than our call, or a member of the staff wrote down. Its
+/// `Debug` hides the values.
+#[derive(Clone)]
 pub struct Report {
     /// By which way. [`Channel::OutboundCall`] reports by answers, not by this.
     pub channel: Channel,
@@ -48,6 +51,13 @@ pub struct Report {
     /// Whether everything that is required was given: settles the open slot as reported, or else
     /// as partial.
     pub completion: Completion,
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (channel, n_values) = (self.channel.as_str(), self.values.len());
+        write!(f, "Report({channel} at {}, {n_values} values)", self.effective_at)
+    }
 }
 
 impl Store {

@@ -235,7 +235,7 @@ async fn dial_what_is_due<C: Carrier>(
     let claimed = dial::turn(road, now, permits, None).await;
     let n_claimed = claimed.as_ref().map_or(0, Vec::len);
     for _ in n_claimed..permits as usize {
-        pacer.release();
+        pacer.give_back();
     }
     for claim in claimed? {
         let (road, gate) = (Arc::clone(road), Arc::clone(gate));

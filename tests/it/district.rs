@@ -376,7 +376,8 @@ impl History {
                 let Attempt { disposition, respondent, completion, number, .. } = attempt;
                 writeln!(text, "  #{number} {due_at} {dialed_at:?} {answered_at:?} {ended_at:?} {disposition:?} {respondent:?} {completion:?}").unwrap();
                 for Entry { seq, question, asked, keys, answer, at } in entries {
-                    writeln!(text, "    {seq} {question} {asked} {keys} {answer:?} {at}").unwrap();
+                    let answer = answer.to_text();
+                    writeln!(text, "    {seq} {question} {asked} {keys} {answer} {at}").unwrap();
                 }
                 writeln!(text, "    {call:?}").unwrap();
             }

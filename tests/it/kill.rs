@@ -2,9 +2,13 @@
 //! unfinished one forgotten.
 //!
 //! The service runs as a process of its own (this program again, with a clock inside the calling
-//! hours) and calls simulated patients over real SIP and RTP. It is killed in the middle, started
-//! again at once, and again after the time in which a telephone is left alone. What the patients
-//! saw is compared with what the database holds.
+//! hours) and calls simulated patients over real SIP and RTP. It has four lives: it is killed in the
+//! middle, started again at once, and twice again after the time in which a telephone is left alone.
+//! What the patients saw is compared with what the database holds.
+//!
+//! In each life but the first somebody new is enrolled. Whatever falls due earlier is called
+//! earlier, so that once the newcomer is called the service has done, or left undone, all that it
+//! owed to the others, and is killed again.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::collections::BTreeMap;
@@ -19,7 +23,6 @@ use jiff::civil::{Date, date, time};
 use jiff::{Timestamp, ToSpan};
 use mimamori::base::PhoneNumber;
 use mimamori::base::clock::timestamp;
-use mimamori::base::id::AttemptId;
 use mimamori::call::{Carrier, Clip, Completion, DialRequest, Disposition, FRAME_BYTES};
 use mimamori::call::{Line, LineEvent};
 use mimamori::campaign::pacing::Limits;
@@ -49,8 +52,14 @@ const DAY: Date = date(2026, 11, 22);
 const TEMPERS: [Temper; 5] =
     [Temper::Prompt, Temper::Impatient, Temper::Family, Temper::Prompt, Temper::Late];
 
-/// A telephone is left alone for three minutes, a failed trunk for as long; then somebody whose
-/// call was not answered is called again.
+/// One for each life of the service but the first.
+const N_NEWCOMERS: usize = 3;
+
+/// More than there are people: nobody waits for a line.
+const N_LINES: usize = 2 * (TEMPERS.len() + N_NEWCOMERS);
+
+/// A telephone is left alone for three minutes after the end of a call, or after it became known
+/// that a call was cut off; then somebody who had not answered is called again.
 const LATER: Duration = Duration::from_mins(4);
 
 /// When the service is killed for the first time.
@@ -128,7 +137,7 @@ fn trunk_config(carrier: &str) -> trunk::Config {
         caller_uri: "sip:{national}@{domain}".parse().unwrap(),
         identity: Identity::None,
         codecs: vec![Codec::Pcmu],
-        max_calls: TEMPERS.len(),
+        max_calls: N_LINES,
         calls_per_second: 4,
         response_timeout: Duration::from_secs(4),
         keep_alive: None,
@@ -144,7 +153,9 @@ async fn the_service_that_is_killed() {
     let carrier = env::var("MIMAMORI_TEST_CARRIER").unwrap();
     let now: Timestamp = env::var("MIMAMORI_TEST_NOW").unwrap().parse().unwrap();
     let clock = starting_at(now);
-    let engine = Engine::start(&media::Config { threads: 1, ports: 32_000..=35_999 }).unwrap();
+    let first: u16 = env::var("MIMAMORI_TEST_PORTS").unwrap().parse().unwrap();
+    let ports = first..=first + N_PORTS - 1;
+    let engine = Engine::start(&media::Config { threads: 1, ports }).unwrap();
     let trunk = Trunk::start(trunk_config(&carrier), engine, clock.clone()).await.unwrap();
     let road = Road {
         store: Store::open(&database, rand::random()).await.unwrap(),
@@ -155,7 +166,7 @@ async fn the_service_that_is_killed() {
         clock,
         webhook: None,
         config: worker::Config {
-            limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: TEMPERS.len() },
+            limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: N_LINES },
             ..worker::Config::shipped("killed".to_owned())
         },
         progress: Progress::new(),
@@ -174,6 +185,7 @@ impl Service {
             .env("MIMAMORI_TEST_DATABASE", village.database())
             .env("MIMAMORI_TEST_CARRIER", carrier.to_string())
             .env("MIMAMORI_TEST_NOW", now.to_string())
+            .env("MIMAMORI_TEST_PORTS", village.first_port.to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -199,24 +211,61 @@ impl Drop for Service {
 
 // --- the village
 
-/// A few patients, their database, and the time of day there.
+/// Ports for sound on each side. Ports in use by others are passed over.
+const N_PORTS: u16 = 500;
+
+/// A few patients and their database.
 struct Village {
     people: sim::District,
     store: Store,
     folder: TempDir,
+    /// The service's range of ports begins here, and that of the carrier follows. No other village
+    /// has it, and the system gives it to nobody who asks for any port: what a carrier still sends
+    /// to a service that was killed reaches nobody else.
+    first_port: u16,
+}
+
+/// An attempt and what came of it.
+struct Told {
+    attempt: Attempt,
+    entries: Vec<Entry>,
+    /// A case names it: staff hear of it.
+    is_in_case: bool,
+}
+
+impl Told {
+    fn is_live(&self) -> bool {
+        matches!(self.attempt.state, AttemptState::Dialing | AttemptState::Talking)
+    }
+
+    /// The service died meanwhile, and knows it.
+    fn is_lost(&self) -> bool {
+        self.attempt.disposition == Some(Disposition::Interrupted)
+    }
+
+    fn was_answered(&self) -> bool {
+        self.attempt.answered_at.is_some()
+    }
+
+    fn next<'a>(&self, all: &'a [Self]) -> Option<&'a Attempt> {
+        let mut others = all.iter().map(|told| &told.attempt);
+        let (slot, number) = (self.attempt.slot, self.attempt.number);
+        others.find(|other| other.slot == slot && other.number > number)
+    }
 }
 
 impl Village {
     /// The morning slot is over; that of eleven o'clock is due, with the short script.
-    async fn new(seed: u64) -> Self {
+    async fn new(seed: u16) -> Self {
         let mut people = sim::District::new(&sim::district::Config {
-            seed,
-            n_patients: u32::try_from(TEMPERS.len()).unwrap(),
+            seed: u64::from(seed),
+            n_patients: u32::try_from(TEMPERS.len() + N_NEWCOMERS).unwrap(),
             first_day: DAY,
             last_day: DAY.checked_add(1.day()).unwrap(),
             call_times: vec![time(9, 0, 0, 0), time(11, 0, 0, 0)],
         });
-        for (household, temper) in people.households.iter_mut().zip(TEMPERS) {
+        let tempers = TEMPERS.into_iter().chain([Temper::Prompt; N_NEWCOMERS]);
+        for (household, temper) in people.households.iter_mut().zip(tempers) {
             household.persona = Persona { temper, ..household.persona };
             if temper == Temper::Family {
                 household.patient.phones[0].role = mimamori::registry::PhoneRole::Family;
@@ -226,10 +275,17 @@ impl Village {
         let store = Store::open(path(&folder).to_str().unwrap(), [1; 32]).await.unwrap();
         let began = timestamp(DAY.at(0, 0, 0, 0));
         store.save_health_center(began, &people.health_center).await.unwrap();
-        for one in &people.households {
+        for one in &people.households[..TEMPERS.len()] {
             store.import_patient(began, &one.patient, Some(&one.episode)).await.unwrap();
         }
-        Self { people, store, folder }
+        Self { people, store, folder, first_port: 12_000 + 2 * N_PORTS * seed }
+    }
+
+    /// Enrols the newcomer of a life of the service. Returns the telephone.
+    async fn enrol(&self, now: Timestamp, life: usize) -> &PhoneNumber {
+        let newcomer = &self.people.households[TEMPERS.len() + life - 2];
+        self.store.import_patient(now, &newcomer.patient, Some(&newcomer.episode)).await.unwrap();
+        &newcomer.patient.phones[0].number
     }
 
     fn database(&self) -> PathBuf {
@@ -270,7 +326,7 @@ impl Village {
         }
         let config = carrier::Config {
             address: "127.0.0.1:0".parse().unwrap(),
-            media_ports: 36_000..=39_999,
+            media_ports: self.first_port + N_PORTS..=self.first_port + 2 * N_PORTS - 1,
             media_threads: 1,
             credentials: None,
         };
@@ -279,24 +335,42 @@ impl Village {
     }
 
     /// All attempts, with what was answered.
-    async fn attempts(&self) -> Vec<(Attempt, Vec<Entry>)> {
-        let mut attempts = Vec::new();
+    async fn told(&self) -> Vec<Told> {
+        let cases = self.store.cases(CaseFilter::All).await.unwrap();
+        let facts: Vec<FactSource> =
+            cases.iter().flat_map(|view| &view.case.facts).map(|fact| fact.source).collect();
+        let mut all = Vec::new();
         for one in self.store.attempts_of_day(DAY).await.unwrap() {
             let entries = self.store.transcript(one.attempt.id).await.unwrap();
-            attempts.push((one.attempt, entries));
+            let is_in_case = facts.contains(&FactSource::Attempt(one.attempt.id));
+            all.push(Told { attempt: one.attempt, entries, is_in_case });
         }
-        attempts
+        all
     }
 
     /// Waits until the store shows it. Fails after a time that is enough on any machine.
-    async fn wait_until(&self, what: &str, shows: impl Fn(&[(Attempt, Vec<Entry>)]) -> bool) {
+    async fn wait_until(&self, what: &str, shows: impl Fn(&[Told]) -> bool) {
         for _ in 0..1200 {
-            if shows(&self.attempts().await) {
+            if shows(&self.told().await) {
                 return;
             }
             sleep(Duration::from_millis(50)).await;
         }
-        panic!("{what} does not come");
+        let attempts: Vec<Attempt> =
+            self.told().await.into_iter().map(|told| told.attempt).collect();
+        panic!("{what} does not come: {attempts:#?}");
+    }
+
+    /// Waits until all is done that the service owes in a life of its own, the first aside.
+    async fn wait_for_newcomer(&self, what: &str, newcomer: &PhoneNumber) {
+        self.wait_until(what, |all| {
+            let mut of_newcomer = all.iter().filter(|told| told.attempt.phone == *newcomer);
+            of_newcomer.any(|told| told.attempt.dialed_at.is_some())
+                && all
+                    .iter()
+                    .all(|told| !(told.is_lost() && told.was_answered()) || told.is_in_case)
+        })
+        .await;
     }
 
     async fn slot_state(&self, attempt: &Attempt) -> SlotState {
@@ -349,92 +423,95 @@ fn questions_heard(call: &Call) -> Vec<String> {
 
 // --- what must hold
 
-async fn killed_at(moment: Moment, seed: u64) {
+async fn killed_at(moment: Moment, seed: u16) {
     let village = Village::new(seed).await;
     let began = timestamp(DAY.at(11, 0, 0, 0));
+    let clock = starting_at(began);
     let carrier = village.carrier(began).await;
 
     let service = Service::start(&village, carrier.address(), began);
     village
-        .wait_until("the moment to be killed", |attempts| match moment {
-            Moment::Ringing => attempts.iter().any(|(one, _)| one.state == AttemptState::Dialing),
-            Moment::Answers(n) => {
-                attempts.iter().map(|(_, entries)| entries.len()).sum::<usize>() >= n
-            }
-            Moment::LastAnswer => attempts.iter().any(|(one, entries)| {
-                let is_last = |entry: &Entry| entry.question == "other_change";
-                one.state == AttemptState::Talking && entries.iter().any(is_last)
+        .wait_until(&format!("{moment:?}, when to kill"), |all| match moment {
+            Moment::Ringing => all.iter().any(Told::is_live),
+            Moment::Answers(n) => all.iter().map(|told| told.entries.len()).sum::<usize>() >= n,
+            Moment::LastAnswer => all.iter().any(|told| {
+                told.attempt.state == AttemptState::Talking
+                    && told.entries.iter().any(|entry| entry.question == "other_change")
             }),
         })
         .await;
     service.kill();
-    let before = village.attempts().await;
+    let first = village.told().await;
+    assert!(first.iter().any(Told::is_live), "{moment:?}: nothing was under way");
 
     // Again at once: it must know whom it has called.
-    let service = Service::start(&village, carrier.address(), began + Duration::from_secs(45));
-    village
-        .wait_until("the end of what was interrupted", |attempts| {
-            before.iter().filter(|(one, _)| is_live(one)).all(|(was, _)| {
-                attempts.iter().any(|(one, _)| one.id == was.id && one.state == AttemptState::Done)
-            })
-        })
-        .await;
-    sleep(Duration::from_secs(2)).await;
+    let now = clock.now().timestamp + Duration::from_secs(5);
+    let newcomer = village.enrol(now, 2).await;
+    let service = Service::start(&village, carrier.address(), now);
+    village.wait_for_newcomer(&format!("{moment:?}: the second life"), newcomer).await;
     service.kill();
-    let between = village.attempts().await;
+    let second = village.told().await;
+    what_was_under_way_is_lost(&first, &second);
     let calls = cut(carrier).await;
-    let n_checked = every_answer_is_kept(&village, &between, &calls);
+    let n_checked = every_answer_is_kept(&village, &second, &calls);
     eprintln!("{moment:?}: {} calls, {n_checked} answers heard and stored", calls.len());
     assert!(n_checked > 0 || matches!(moment, Moment::Ringing), "{moment:?}: nothing was compared");
 
-    // Once more, when telephones may ring again.
-    let later = began + Duration::from_mins(1) + LATER;
-    let carrier = village.carrier(later).await;
-    let service = Service::start(&village, carrier.address(), later);
-    let cut_off: Vec<&Attempt> =
-        between.iter().map(|(one, _)| one).filter(|one| is_live(one) || is_lost(one)).collect();
-    assert!(!cut_off.is_empty(), "{moment:?}: nothing was under way");
-    village
-        .wait_until("the next attempt at the unfinished calls", |attempts| {
-            cut_off.iter().filter(|was| was.answered_at.is_none()).all(|was| {
-                attempts.iter().any(|(one, _)| {
-                    one.slot == was.slot && one.number > was.number && one.dialed_at.is_some()
-                })
-            }) && attempts
-                .iter()
-                .all(|(one, _)| !cut_off.iter().any(|was| was.id == one.id) || is_lost(one))
-        })
-        .await;
-    sleep(Duration::from_secs(1)).await;
-    service.kill();
-    nothing_is_repeated_or_forgotten(&village, &between, &cut_off).await;
-    let calls = cut(carrier).await;
-    assert!(calls.values().all(|calls| calls.len() == 1), "a telephone rang twice");
+    // Twice more, each time when telephones may ring again: that a call was cut off by the second
+    // kill is known only from the third life on.
+    let mut lives = vec![first, second];
+    for life in [3_u16, 4] {
+        let now = clock.now().timestamp + LATER * u32::from(life - 2);
+        let newcomer = village.enrol(now, life.into()).await;
+        let carrier = village.carrier(now).await;
+        let service = Service::start(&village, carrier.address(), now);
+        village.wait_for_newcomer(&format!("{moment:?}: life {life}"), newcomer).await;
+        service.kill();
+        let after = village.told().await;
+        what_was_under_way_is_lost(&lives[lives.len() - 1], &after);
+        who_had_not_answered_is_called_again(&lives[lives.len() - 1], &after);
+        lives.push(after);
+        let calls = cut(carrier).await;
+        assert!(calls.values().all(|calls| calls.len() == 1), "{moment:?}: it rang twice");
+    }
+    let at_last = lives.pop().unwrap();
+    for then in &lives {
+        nothing_is_repeated_or_forgotten(&village, then, &at_last).await;
+    }
 }
 
-fn is_live(attempt: &Attempt) -> bool {
-    matches!(attempt.state, AttemptState::Dialing | AttemptState::Talking)
+/// A later life has closed what a kill left open, as what it is.
+fn what_was_under_way_is_lost(before: &[Told], after: &[Told]) {
+    for was in before.iter().filter(|told| told.is_live()) {
+        let now = after.iter().find(|told| told.attempt.id == was.attempt.id).unwrap();
+        assert!(now.is_lost(), "left open: {:?}", now.attempt);
+    }
 }
 
-fn is_lost(attempt: &Attempt) -> bool {
-    attempt.disposition == Some(Disposition::Interrupted)
+/// Whoever was known to be cut off before a life, and had not answered, was called again in it.
+fn who_had_not_answered_is_called_again(before: &[Told], after: &[Told]) {
+    for was in before.iter().filter(|told| told.is_lost() && !told.was_answered()) {
+        let next = was.next(after);
+        let is_called = next.is_some_and(|next| next.dialed_at.is_some());
+        assert!(is_called, "not called again after {:?}, but {next:?}", was.attempt);
+    }
 }
 
 fn every_answer_is_kept(
     village: &Village,
-    attempts: &[(Attempt, Vec<Entry>)],
+    all: &[Told],
     calls: &BTreeMap<PhoneNumber, Vec<Call>>,
 ) -> usize {
     let mut n_checked = 0;
     for household in &village.people.households {
         let number = &household.patient.phones[0].number;
-        let own: Vec<_> = attempts
+        let own: Vec<&Told> = all
             .iter()
-            .filter(|(one, _)| one.phone == *number && one.dialed_at.is_some())
+            .filter(|told| told.attempt.phone == *number && told.attempt.dialed_at.is_some())
             .collect();
         let calls = calls.get(number).map_or(&[] as &[Call], Vec::as_slice);
         assert!(own.len() <= 1 && calls.len() <= own.len(), "called again within three minutes");
-        let ([(_, entries)], [call]) = (own.as_slice(), calls) else { continue };
+        let ([Told { entries, .. }], [call]) = (own.as_slice(), calls) else { continue };
         let heard = questions_heard(call);
         for question in heard.split_last().map_or(&[] as &[String], |(_, before)| before) {
             let stored = entries.iter().find(|entry| entry.question == *question);
@@ -449,40 +526,31 @@ fn every_answer_is_kept(
     n_checked
 }
 
-async fn nothing_is_repeated_or_forgotten(
-    village: &Village,
-    between: &[(Attempt, Vec<Entry>)],
-    cut_off: &[&Attempt],
-) {
-    let after = village.attempts().await;
-    let cases = village.store.cases(CaseFilter::All).await.unwrap();
-    let has_fact = |attempt: AttemptId| {
-        let mut facts = cases.iter().flat_map(|view| &view.case.facts);
-        facts.any(|fact| fact.source == FactSource::Attempt(attempt))
-    };
-    for (was, entries) in between {
-        let (_, still) = after.iter().find(|(one, _)| one.id == was.id).unwrap();
-        assert_eq!(still, entries, "a transcript is only ever added to by its own call");
-        let next = after.iter().find(|(one, _)| one.slot == was.slot && one.number > was.number);
-        if was.completion == Some(Completion::Complete) {
+async fn nothing_is_repeated_or_forgotten(village: &Village, then: &[Told], at_last: &[Told]) {
+    for was in then {
+        let now = at_last.iter().find(|told| told.attempt.id == was.attempt.id).unwrap();
+        let next = now.next(at_last);
+        if was.attempt.state != AttemptState::Due {
+            assert_eq!(now.entries, was.entries, "a transcript is only added to by its own call");
+        }
+        if now.attempt.completion == Some(Completion::Complete) {
             assert!(next.is_none(), "a finished call was repeated");
         }
-        if !cut_off.iter().any(|one| one.id == was.id) {
+        if !now.is_lost() {
             continue;
         }
-        let slot = village.slot_state(was).await;
-        if was.answered_at.is_none() {
+        if !now.was_answered() {
             assert!(next.is_some(), "forgotten");
             continue;
         }
         assert!(next.is_none(), "a machine called again after it had broken off");
-        let expected = if entries.is_empty() { SlotState::Unreached } else { SlotState::Partial };
-        assert_eq!(slot, expected);
-        assert!(has_fact(was.id), "staff do not hear of a call that broke off");
+        let expected =
+            if now.entries.is_empty() { SlotState::Unreached } else { SlotState::Partial };
+        assert_eq!(village.slot_state(&now.attempt).await, expected);
+        assert!(now.is_in_case, "staff do not hear of a call that broke off");
     }
 }
 
-#[ignore = "unsettled: after a kill at the last answer the next attempt at the others sometimes comes too late"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_service_loses_no_answer_repeats_no_finished_call_and_forgets_none() {
     tokio::join!(

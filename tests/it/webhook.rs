@@ -141,7 +141,11 @@ async fn an_urgent_answer_reaches_a_receiver_that_fails_at_first() {
     let (sender, mut requests) = mpsc::unbounded_channel();
     let receiver = tokio::spawn(receive(listener, sender));
     let secret = Private::new(SECRET.to_owned());
-    let config = notify::Config { url, secret: secret.clone(), timeout: Duration::from_secs(10) };
+    let config = notify::Config {
+        url: url.into(),
+        secret: secret.clone(),
+        timeout: Duration::from_secs(10),
+    };
     let delivering = road(&store, &carrier, &clock, Some(Webhook::new(config).unwrap()));
     let (stop, stopped) = watch::channel(false);
     let walking = tokio::spawn(worker::run(delivering, stopped));
