@@ -29,6 +29,8 @@ create table health_status (
     -- Who has taken the case; empty if nobody has, or there is none.
     owner text not null,
     shown text not null,
+    -- How often the row was changed: the sum over all tells a page that it is out of date.
+    version integer not null,
     constraint health_status_flags check (is_observed in (0, 1) and is_unreached in (0, 1)),
     constraint health_status_report check (report in ('none', 'partial', 'reported')),
     constraint health_status_stage check (stage between 0 and 4)
@@ -37,7 +39,7 @@ create table health_status (
 -- The order of the list, with all that it is filtered and counted by.
 create index health_status_by_need on health_status (
     health_center_id, need, kana, registration_number, report, fever_days, last_day, owner,
-    clinic_id, stage, is_unreached, patient_id, search
+    clinic_id, stage, is_unreached, version, patient_id, search
 ) where is_observed = 1;
 create index health_status_by_day on health_status (day) where is_observed = 1;
 
@@ -79,6 +81,8 @@ create table node_status (
     lines_limit integer not null,
     -- Calls per minute that the pace allows.
     calls_per_minute integer not null,
+    -- Calls per slot, at most.
+    attempts integer not null,
     trunk text not null,
     prompts text not null,
     last_error text not null,

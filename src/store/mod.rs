@@ -48,7 +48,7 @@ pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use health::{
-    CallMade, Counts, Cursor, DayCell, DayState, HealthStatus, ListPage, ListQuery, Listed, Matrix,
+    Board, BoardRow, CallMade, CallNow, Counts, Cursor, DayCell, DayState, HealthStatus, ListPage, ListQuery, Listed, Matrix,
     Need, OpenCase, SavedView, SlotOfDay, Stage, Symptom, View, Vital, WEEK,
 };
 pub use installation::Dialing;

@@ -4,6 +4,7 @@ mod carrier;
 mod dialogue;
 mod district;
 mod ears;
+mod health;
 mod import;
 mod kill;
 mod personas;

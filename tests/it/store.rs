@@ -34,19 +34,20 @@ macro_rules! claims {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                super::$claim(super::Database::sqlite()).await;
+                super::$claim($crate::store::Database::sqlite()).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                if let Some(database) = super::Database::postgres(stringify!($claim)).await {
+                if let Some(database) = $crate::store::Database::postgres(stringify!($claim)).await {
                     super::$claim(database).await;
                 }
             })*
         }
     };
 }
+pub(crate) use claims;
 
 claims! {
     a_center_keeps_its_id_when_it_is_saved_again
@@ -88,29 +89,29 @@ claims! {
 }
 
 /// A database of its own for one claim.
-struct Database {
-    url: String,
+pub(crate) struct Database {
+    pub(crate) url: String,
     _folder: Option<TempDir>,
 }
 
 impl Database {
-    fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("mimamori.db").display());
         Self { url, _folder: Some(folder) }
     }
 
-    async fn postgres(claim: &str) -> Option<Self> {
+    pub(crate) async fn postgres(claim: &str) -> Option<Self> {
         let url = postgres::fresh_database(claim).await?;
         Some(Self { url, _folder: None })
     }
 
-    async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url, [7; 32]).await.unwrap()
     }
 
     /// Runs statements past the store.
-    async fn execute(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         postgres::execute(&self.url, statements).await;
     }
 
@@ -129,7 +130,7 @@ impl Database {
         }
     }
 
-    fn is_sqlite(&self) -> bool {
+    pub(crate) fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite:")
     }
 }

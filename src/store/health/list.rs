@@ -123,6 +123,8 @@ pub struct Counts {
     pub identified: u32,
     /// 未応答: the calls of the day are over and nothing was heard.
     pub unreached: u32,
+    /// Grows with every row that changes.
+    pub version: i64,
 }
 
 /// The parameters that the statement of the list takes beside the scope.
@@ -213,7 +215,8 @@ const COUNTS: &str = "select count(*) as all_rows, \
     count(case when h.stage >= 2 then 1 end) as called, \
     count(case when h.stage >= 3 then 1 end) as answered, \
     count(case when h.stage >= 4 then 1 end) as identified, \
-    count(case when h.is_unreached = 1 then 1 end) as unreached \
+    count(case when h.is_unreached = 1 then 1 end) as unreached, \
+    cast(coalesce(sum(h.version), 0) as bigint) as version \
     from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
     and ($2 = '' or h.clinic_id = $2)";
 
@@ -292,6 +295,7 @@ impl Within<'_> {
             answered: fields.integer("answered")?,
             identified: fields.integer("identified")?,
             unreached: fields.integer("unreached")?,
+            version: fields.integer("version")?,
         })
     }
 

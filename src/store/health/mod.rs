@@ -10,6 +10,7 @@
 //!
 //! [`Session`]: crate::store::session::Session
 
+mod board;
 mod list;
 mod matrix;
 mod read;
@@ -18,14 +19,15 @@ mod shown;
 mod status;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use sqlx::AnyConnection;
 
-use crate::base::clock::civil;
+use crate::base::clock::{civil, timestamp};
 use crate::base::id::PatientId;
 use crate::store::row::{Fields, millis};
 use crate::store::{Dialect, Store, StoreError, Topic};
 
+pub use board::{Board, BoardRow, CallNow};
 pub use list::{Counts, Cursor, ListPage, ListQuery, Listed, View};
 pub use matrix::{DayCell, DayState, Matrix};
 pub use saved_view::SavedView;
@@ -254,17 +256,22 @@ async fn save(
     patient: PatientId,
     row: &Stored,
 ) -> Result<(), StoreError> {
+    // A row that says the same as before is left alone.
     const SAVE: &str = "insert into health_status (patient_id, day, is_observed, \
         health_center_id, clinic_id, registration_number, kana, search, last_day, need, report, \
-        stage, is_unreached, fever_days, owner, shown) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+        stage, is_unreached, fever_days, owner, shown, version) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1) \
         on conflict (patient_id) do update set day = excluded.day, \
         is_observed = excluded.is_observed, health_center_id = excluded.health_center_id, \
         clinic_id = excluded.clinic_id, registration_number = excluded.registration_number, \
         kana = excluded.kana, search = excluded.search, last_day = excluded.last_day, \
         need = excluded.need, report = excluded.report, stage = excluded.stage, \
         is_unreached = excluded.is_unreached, fever_days = excluded.fever_days, \
-        owner = excluded.owner, shown = excluded.shown";
+        owner = excluded.owner, shown = excluded.shown, version = health_status.version + 1 \
+        where (health_status.shown, health_status.search, health_status.day, \
+        health_status.need, health_status.clinic_id, health_status.health_center_id) \
+        <> (excluded.shown, excluded.search, excluded.day, \
+        excluded.need, excluded.clinic_id, excluded.health_center_id)";
     sqlx::query(SAVE)
         .bind(patient.to_string())
         .bind(row.day.map(|day| day.to_string()).unwrap_or_default())
@@ -295,6 +302,5 @@ async fn forget(connection: &mut AnyConnection, patient: PatientId) -> Result<()
 
 /// A moment of the calendar in Japan as it is stored.
 fn midnight(day: Date) -> i64 {
-    use crate::base::clock::timestamp;
-    millis(timestamp(day.to_datetime(jiff::civil::Time::midnight())))
+    millis(timestamp(day.to_datetime(Time::midnight())))
 }
