@@ -20,6 +20,7 @@ mod error;
 mod escalate;
 mod health;
 mod installation;
+mod invent;
 mod migration;
 mod node;
 mod observe;

@@ -12,7 +12,7 @@ pub struct NodeStatus {
     pub node: String,
     /// When it said so. Long ago means that it is gone.
     pub at: Timestamp,
-    /// Calls under way.
+    /// Calls under way; counted when it is saved.
     pub lines_in_use: u32,
     /// Calls that may be under way at once.
     pub lines_limit: u32,
@@ -62,7 +62,8 @@ impl Store {
     pub async fn save_node_status(&self, status: &NodeStatus) -> Result<(), StoreError> {
         const SAVE: &str = "insert into node_status (node, at, lines_in_use, lines_limit, \
             calls_per_minute, attempts, trunk, prompts, last_error) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+            values ($1, $2, (select count(*) from attempt a where a.node = $1 \
+            and a.state in ('dialing', 'talking')), $3, $4, $5, $6, $7, $8) \
             on conflict (node) do update set at = excluded.at, \
             lines_in_use = excluded.lines_in_use, lines_limit = excluded.lines_limit, \
             calls_per_minute = excluded.calls_per_minute, attempts = excluded.attempts, \
@@ -72,7 +73,6 @@ impl Store {
         sqlx::query(SAVE)
             .bind(status.node.as_str())
             .bind(millis(status.at))
-            .bind(i64::from(status.lines_in_use))
             .bind(i64::from(status.lines_limit))
             .bind(i64::from(status.calls_per_minute))
             .bind(i64::from(status.attempts))

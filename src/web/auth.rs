@@ -113,7 +113,8 @@ impl FromRequestParts<Desk> for Viewer {
         if is_over || signed_in.stage != Stage::Full || !signed_in.staff.is_active {
             return Err(Fault::SignIn);
         }
-        if unused > TOUCHED {
+        // A page that refreshes itself is nobody at work.
+        if unused > TOUCHED && parts.uri.path() != "/live" {
             desk.store.touch_session(now, &token).await?;
         }
         Ok(Self {

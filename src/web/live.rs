@@ -62,6 +62,8 @@ pub(super) struct Live {
     clock: Clock,
     pictures: watch::Sender<Arc<Pictures>>,
     is_watching: Mutex<bool>,
+    /// Turns true when the console stops: streams would hold it up.
+    is_over: watch::Sender<bool>,
 }
 
 /// What the centres may see, drawn.
@@ -89,7 +91,13 @@ impl Live {
             clock: desk.clock.clone(),
             pictures: watch::Sender::default(),
             is_watching: Mutex::new(false),
+            is_over: watch::Sender::new(false),
         })
+    }
+
+    /// Ends all streams.
+    pub(super) fn end(&self) {
+        self.is_over.send_replace(true);
     }
 
     /// What is seen from now on; wakes the task if it sleeps.
@@ -242,13 +250,20 @@ async fn live(
             async move { Some(stream::iter(news.into_iter().map(Ok))) }
         })
         .flatten()
-        .take_until(Box::pin(sleep(LONGEST)));
+        .take_until(Box::pin(until_over(live.is_over.subscribe())));
     // The task lives as long as somebody holds it.
     let events = events.map(move |event| {
         let _ = &live;
         event
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new()))
+}
+
+async fn until_over(mut is_over: watch::Receiver<bool>) {
+    tokio::select! {
+        () = sleep(LONGEST) => {}
+        _ = is_over.wait_for(|is_over| *is_over) => {}
+    }
 }
 
 /// Who watches, and what they may see.

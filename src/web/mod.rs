@@ -15,6 +15,7 @@ pub mod auth;
 pub mod console;
 pub mod fault;
 mod guard;
+mod live;
 pub mod ui;
 
 use std::io;
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -73,10 +74,17 @@ pub struct Desk {
 
 /// All routes.
 pub fn router(desk: Desk) -> Router {
+    let live = live::Live::new(&desk);
+    routes(desk, live)
+}
+
+fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
         .merge(console::routes())
+        .merge(live::routes())
+        .layer(Extension(live))
         .fallback(fault::no_such_page);
     guard::around(pages, &desk).with_state(desk)
 }
@@ -98,11 +106,13 @@ pub async fn serve(
     desk: Desk,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let app = router(desk).into_make_service_with_connect_info::<SocketAddr>();
+    let live = live::Live::new(&desk);
+    let app = routes(desk, Arc::clone(&live)).into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
         .with_graceful_shutdown(async move {
             // A sender that is gone stops, too.
             let _ = stop.wait_for(|stopped| *stopped).await;
+            live.end();
         })
         .await
 }

@@ -563,7 +563,7 @@ async fn a_node_says_how_it_is(database: Database) {
     let status = NodeStatus {
         node: "one".to_owned(),
         at: at(9, 0),
-        lines_in_use: 3,
+        lines_in_use: 0,
         lines_limit: 8,
         calls_per_minute: 60,
         attempts: 3,

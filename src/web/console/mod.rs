@@ -1,11 +1,13 @@
 //! The pages, one file each.
 
-mod start;
+mod health;
+mod today;
+pub(super) mod words;
 
 use axum::Router;
 
 use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().merge(start::routes())
+    Router::new().merge(today::routes()).merge(health::routes())
 }
