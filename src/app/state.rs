@@ -63,7 +63,9 @@ fn per_minute(per_second: f64) -> u32 {
 
 fn words(outage: Outage) -> String {
     match outage {
-        Outage::Refused { status } => format!("登録を拒否されました({status}) / refused ({status})"),
+        Outage::Refused { status } => {
+            format!("登録を拒否されました({status}) / refused ({status})")
+        }
         Outage::Silent => "電話会社が応答しません / the carrier does not answer".to_owned(),
         Outage::Unreachable => "電話会社に届きません / the carrier cannot be reached".to_owned(),
     }

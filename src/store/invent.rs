@@ -18,8 +18,13 @@ const DAYS: i64 = 7;
 macro_rules! id {
     ($kind:literal, $number:literal) => {
         concat!(
-            "'", $kind, "0000000-0000-7000-8000-' || substr('000000000000' || cast(", $number,
-            " as text), length(cast(", $number, " as text)) + 1)"
+            "'",
+            $kind,
+            "0000000-0000-7000-8000-' || substr('000000000000' || cast(",
+            $number,
+            " as text), length(cast(",
+            $number,
+            " as text)) + 1)"
         )
     };
 }

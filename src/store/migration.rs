@@ -87,9 +87,8 @@ mod tests {
         // Triggers have no common form; the conformance tests hold them to the same effect.
         let common = |text: &'static str| text.split("-- The two databases write triggers").next();
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
-            let translated = common(sqlite).map(|text| {
-                text.replace(") strict;", ");").replace(" integer", " bigint")
-            });
+            let translated = common(sqlite)
+                .map(|text| text.replace(") strict;", ");").replace(" integer", " bigint"));
             assert_eq!(translated.as_deref(), common(postgres));
         }
     }

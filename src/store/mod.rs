@@ -49,8 +49,9 @@ pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use health::{
-    Board, BoardRow, CallMade, CallNow, Counts, Cursor, DayCell, DayState, HealthStatus, ListPage, ListQuery, Listed, Matrix,
-    Need, OpenCase, SavedView, SlotOfDay, Stage, Symptom, View, Vital, WEEK,
+    Board, BoardRow, CallMade, CallNow, CallStage, Counts, Cursor, DayCell, DayState, HealthStatus,
+    ListPage, ListQuery, Listed, Matrix, Need, OpenCase, SavedView, SlotOfDay, Symptom, View,
+    Vital, WEEK,
 };
 pub use installation::Dialing;
 pub use node::{NodeStatus, TrunkWord};

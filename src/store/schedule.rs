@@ -91,10 +91,8 @@ impl Store {
         let mut known = HashSet::new();
         let mut session = self.glance().await?;
         for day in days {
-            let rows = sqlx::query(OF_DAY)
-                .bind(day.to_string())
-                .fetch_all(session.connection())
-                .await?;
+            let rows =
+                sqlx::query(OF_DAY).bind(day.to_string()).fetch_all(session.connection()).await?;
             for row in &rows {
                 let fields = Fields::new("slot", row);
                 known.insert((fields.parsed("episode_id")?, day, fields.integer("number")?));

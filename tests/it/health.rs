@@ -17,8 +17,8 @@ use mimamori::ivr::{Answer, Entry, YesNo};
 use mimamori::observation::{Channel, Observation};
 use mimamori::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, Scope};
 use mimamori::store::{
-    CaseFilter, Claimant, Cursor, DayState, Evaluated, ListQuery, Need, NodeStatus, Outcome,
-    Report, SavedView, Stage, Store, StoreError, TrunkWord, View,
+    CallStage, CaseFilter, Claimant, Cursor, DayState, Evaluated, ListQuery, Need, NodeStatus,
+    Outcome, Report, SavedView, Store, StoreError, TrunkWord, View,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -214,9 +214,12 @@ async fn no_write_is_forgotten_by_the_list(database: Database) {
 /// Random operations on the store, with a look after some of them.
 async fn live(town: &Town, seed: u64, n_steps: u32) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut now = town.store.health_day().await.unwrap().map_or(at(7, 0), |day| {
-        timestamp(day.at(7, 0, 0, 0))
-    });
+    let mut now = town
+        .store
+        .health_day()
+        .await
+        .unwrap()
+        .map_or(at(7, 0), |day| timestamp(day.at(7, 0, 0, 0)));
     let store = &town.store;
     for step in 0..n_steps {
         now += SignedDuration::from_mins(dice.random_range(1..20));
@@ -381,9 +384,11 @@ async fn a_row_that_cannot_be_read_comes_first_and_stops_nobody(database: Databa
     town.slot(1, DAY).await;
     database.execute("update slot set date = '2026-11-23', reason = null").await;
     database
-        .execute("insert into escalation_case (id, patient_id, priority, state, opened_at) \
+        .execute(
+            "insert into escalation_case (id, patient_id, priority, state, opened_at) \
             select 'not an id', id, 'p1', 'open', 0 from patient \
-            where registration_number = 'A0003'")
+            where registration_number = 'A0003'",
+        )
         .await;
     town.report(2, at(9, 0), &[("temperature", Answer::Number(370))]).await;
     let rows = town.store.within(town.scope());
@@ -446,7 +451,7 @@ async fn a_tab_has_as_many_rows_as_it_says(database: Database) {
     }
     assert_eq!((counts.planned, counts.unreached, counts.reported), (1, 1, 1));
     let status = town.store.within(town.scope()).health_status(town.people[3].0.id).await;
-    assert_eq!(status.unwrap().unwrap().stage(), Stage::Planned);
+    assert_eq!(status.unwrap().unwrap().stage(), CallStage::Planned);
 }
 
 async fn somebody_is_found_by_name_kana_number_and_telephone(database: Database) {
@@ -532,7 +537,10 @@ async fn a_day_has_one_of_six_states(database: Database) {
     assert_eq!(last(2).state, DayState::Unreached);
     assert_eq!((last(3).state, last(3).channel), (DayState::Reported, Some(Channel::Web)));
     assert!(last(3).needs_care && !last(0).needs_care);
-    assert_eq!((last(4).state, matrix.cells[&ids[4]][5].state), (DayState::NotOwed, DayState::Reported));
+    assert_eq!(
+        (last(4).state, matrix.cells[&ids[4]][5].state),
+        (DayState::NotOwed, DayState::Reported)
+    );
     assert!(!matrix.cells.contains_key(&ids[5]), "nothing at all");
 }
 
@@ -546,7 +554,8 @@ async fn a_view_is_saved_under_its_name(database: Database) {
              values ('{staff}', 'hanako', '花子', 'nurse', 'active', 'ja', 0, 0, 0, 0, 0)"
         ))
         .await;
-    let view = |name: &str, query: &str| SavedView { name: name.to_owned(), query: query.to_owned() };
+    let view =
+        |name: &str, query: &str| SavedView { name: name.to_owned(), query: query.to_owned() };
     assert!(store.save_view(at(9, 0), staff, &view("朝", "view=fever")).await.unwrap());
     assert!(store.save_view(at(9, 1), staff, &view("朝", "view=action")).await.unwrap());
     assert_eq!(store.saved_views(staff).await.unwrap(), [view("朝", "view=action")]);

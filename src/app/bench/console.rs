@@ -21,9 +21,7 @@ use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
 use crate::registry::audit::hex;
-use crate::registry::{
-    Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff,
-};
+use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
 use crate::store::{SignedIn, Stage, Store};
 use crate::web::{self, Desk};
 
@@ -51,7 +49,11 @@ async fn measure(database: &Private<String>, patients: u32) -> anyhow::Result<()
     let scope = filled(&store, &clock, patients).await?;
     let began = Instant::now();
     let rolled = store.roll_health(clock.now().timestamp).await?;
-    writeln!(out, "the list moved to today: {rolled} rows in {:.1} s", began.elapsed().as_secs_f64())?;
+    writeln!(
+        out,
+        "the list moved to today: {rolled} rows in {:.1} s",
+        began.elapsed().as_secs_f64()
+    )?;
     let pages = Router::clone(&console(&store, &clock, scope).await?);
     writeln!(out, "{:<44} {:>8} {:>8} {:>9}", "what", "p50 ms", "p95 ms", "kB")?;
     for (name, paths) in [

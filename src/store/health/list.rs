@@ -9,8 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 use crate::base::Private;
 use crate::base::id::PatientId;
 use crate::registry::RiskFlag;
-use crate::store::health::status::{HealthStatus, Need};
 use crate::store::health::shown;
+use crate::store::health::status::{HealthStatus, Need};
 use crate::store::row::Fields;
 use crate::store::{Dialect, StoreError, Within};
 

@@ -32,7 +32,7 @@ pub use list::{Counts, Cursor, ListPage, ListQuery, Listed, View};
 pub use matrix::{DayCell, DayState, Matrix};
 pub use saved_view::SavedView;
 pub use status::{
-    CallMade, HealthStatus, Need, OpenCase, SlotOfDay, Stage, Symptom, Vital, WEEK,
+    CallMade, CallStage, HealthStatus, Need, OpenCase, SlotOfDay, Symptom, Vital, WEEK,
 };
 
 use status::Stored;
@@ -127,10 +127,8 @@ impl Store {
         let text = today.to_string();
         // A look costs less than a transaction that changes nothing.
         let mut session = self.glance().await?;
-        let behind = sqlx::query(DAY)
-            .bind(text.as_str())
-            .fetch_optional(session.connection())
-            .await?;
+        let behind =
+            sqlx::query(DAY).bind(text.as_str()).fetch_optional(session.connection()).await?;
         drop(session);
         if behind.is_some() {
             let mut session = self.write().await?;
@@ -193,7 +191,9 @@ async fn refresh(
     let made = match read::make(dialect, connection, patients, day).await {
         Ok(made) => made,
         // A row that nobody can read must not undo what was just answered, or hide the others.
-        Err(StoreError::Corrupt { .. }) => return one_by_one(dialect, connection, patients, day).await,
+        Err(StoreError::Corrupt { .. }) => {
+            return one_by_one(dialect, connection, patients, day).await;
+        }
         Err(other) => return Err(other),
     };
     for (patient, row) in &made {

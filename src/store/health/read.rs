@@ -58,9 +58,8 @@ struct Person {
 
 impl Person {
     fn row(self, day: Option<Date>, known: &Known) -> Stored {
-        let status = day.zip(self.days).map(|(day, days)| {
-            HealthStatus::of(self.patient, day, days, known)
-        });
+        let status =
+            day.zip(self.days).map(|(day, days)| HealthStatus::of(self.patient, day, days, known));
         let mut search = vec![folded(&self.name), folded(&self.kana)];
         search.push(folded(&self.registration_number));
         search.extend(self.phone_ends);
@@ -109,11 +108,8 @@ async fn people(
         "order by f.patient_id, f.position"
     );
     let day = day.map(|day| day.to_string()).unwrap_or_default();
-    let rows = sqlx::query(pick(dialect, PEOPLE))
-        .bind(ids)
-        .bind(day)
-        .fetch_all(&mut *connection)
-        .await?;
+    let rows =
+        sqlx::query(pick(dialect, PEOPLE)).bind(ids).bind(day).fetch_all(&mut *connection).await?;
     let phones = sqlx::query(pick(dialect, PHONES)).bind(ids).fetch_all(connection).await?;
     let mut ends: HashMap<PatientId, Vec<String>> = HashMap::new();
     for row in &phones {
@@ -135,9 +131,7 @@ async fn people(
                 name: fields.text("name")?.to_owned(),
                 kana: fields.text("kana")?.to_owned(),
                 phone_ends: ends.remove(&patient).unwrap_or_default(),
-                days: episode
-                    .parsed_or_null("first_day")?
-                    .zip(episode.parsed_or_null("last_day")?),
+                days: episode.parsed_or_null("first_day")?.zip(episode.parsed_or_null("last_day")?),
             })
         })
         .collect()
@@ -197,9 +191,7 @@ async fn known(
         }
     }
     let end = midnight(day.saturating_add(1.day()));
-    for (twins, from, is_today) in
-        [(TODAY, day, true), (VITALS, first_of_week(day), false)]
-    {
+    for (twins, from, is_today) in [(TODAY, day, true), (VITALS, first_of_week(day), false)] {
         let rows = sqlx::query(pick(dialect, twins))
             .bind(ids)
             .bind(midnight(from))
@@ -252,15 +244,14 @@ pub(super) async fn stored(
          h.is_unreached, h.fever_days, h.owner, h.shown from health_status h where h.patient_id",
         ""
     );
-    let rows = sqlx::query(pick(dialect, STORED))
-        .bind(id_list(patients))
-        .fetch_all(connection)
-        .await?;
+    let rows =
+        sqlx::query(pick(dialect, STORED)).bind(id_list(patients)).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let fields = Fields::new("health_status", row);
             let text = |column| fields.text(column).map(str::to_owned);
-            let day = if fields.text("day")?.is_empty() { None } else { Some(fields.parsed("day")?) };
+            let day =
+                if fields.text("day")?.is_empty() { None } else { Some(fields.parsed("day")?) };
             Ok((
                 fields.parsed("patient_id")?,
                 Stored {

@@ -75,14 +75,8 @@ pub enum Need {
 
 impl Need {
     /// Every need.
-    pub const ALL: [Self; 6] = [
-        Self::Urgent,
-        Self::Caution,
-        Self::Check,
-        Self::Unreported,
-        Self::Partial,
-        Self::Well,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Urgent, Self::Caution, Self::Check, Self::Unreported, Self::Partial, Self::Well];
 
     /// The least rank of it in the store, which leaves room for an order within.
     pub(super) fn rank(self) -> i64 {
@@ -185,7 +179,7 @@ pub struct OpenCase {
 
 /// How far the calls of a day came, each step with all that come after it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Stage {
+pub enum CallStage {
     /// No call is owed.
     None,
     /// 予定
@@ -275,17 +269,17 @@ impl HealthStatus {
     }
 
     /// How far the calls of the day came.
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> CallStage {
         let reached = |call: &CallMade| match call.respondent {
-            Some(Respondent::Patient | Respondent::Family) => Stage::Identified,
+            Some(Respondent::Patient | Respondent::Family) => CallStage::Identified,
             _ if call.disposition == Some(Disposition::Answered)
                 || call.state == AttemptState::Talking =>
             {
-                Stage::Answered
+                CallStage::Answered
             }
-            _ => Stage::Called,
+            _ => CallStage::Called,
         };
-        let planned = if self.slots.is_empty() { Stage::None } else { Stage::Planned };
+        let planned = if self.slots.is_empty() { CallStage::None } else { CallStage::Planned };
         self.calls.iter().map(reached).max().unwrap_or(planned)
     }
 
@@ -378,7 +372,8 @@ fn fever_days(day: Date, vitals: &[&Seen]) -> u8 {
         }
     }
     let skipped = usize::from(highest[WEEK - 1].is_none());
-    let run = highest.iter().rev().skip(skipped).take_while(|one| one.is_some_and(|it| it >= FEVER));
+    let run =
+        highest.iter().rev().skip(skipped).take_while(|one| one.is_some_and(|it| it >= FEVER));
     u8::try_from(run.count()).unwrap_or(u8::MAX)
 }
 
@@ -450,7 +445,8 @@ mod tests {
     }
 
     fn temperatures(values: &[(i64, i8, i32)]) -> Vec<Seen> {
-        let number = |&(days, hour, value)| seen("temperature", Answer::Number(value), at(days, hour));
+        let number =
+            |&(days, hour, value)| seen("temperature", Answer::Number(value), at(days, hour));
         values.iter().map(number).collect()
     }
 
@@ -546,8 +542,7 @@ mod tests {
 
     #[test]
     fn values_of_an_earlier_illness_are_not_drawn() {
-        let known =
-            Known { vitals: temperatures(&[(5, 9, 390), (0, 9, 365)]), ..Known::default() };
+        let known = Known { vitals: temperatures(&[(5, 9, 390), (0, 9, 365)]), ..Known::default() };
         let patient = Minter::new([1; 32]).mint(at(0, 0));
         let days = (date(2026, 11, 20), date(2026, 11, 30));
         let status = HealthStatus::of(patient, DAY, days, &known);

@@ -98,8 +98,7 @@ fn go(
     database: Option<Duration>,
     counts: Option<&Counts>,
 ) -> Markup {
-    let running: Vec<&NodeStatus> =
-        nodes.iter().filter(|node| is_here(node, viewer.now)).collect();
+    let running: Vec<&NodeStatus> = nodes.iter().filter(|node| is_here(node, viewer.now)).collect();
     let lines = running.iter().any(|node| node.trunk == TrunkWord::Ready);
     let prompts = !running.is_empty() && running.iter().all(|node| node.prompts_complete);
     let faults: Vec<&str> = [
@@ -237,7 +236,11 @@ fn finishing(viewer: &Viewer, nodes: &[&NodeStatus], counts: &Counts) -> Markup 
     let per_minute: i64 = nodes
         .iter()
         .filter(|node| node.trunk == TrunkWord::Ready)
-        .map(|node| (i64::from(node.lines_limit) / CALL_MINUTES).max(1).min(i64::from(node.calls_per_minute)))
+        .map(|node| {
+            (i64::from(node.lines_limit) / CALL_MINUTES)
+                .max(1)
+                .min(i64::from(node.calls_per_minute))
+        })
         .sum();
     html! {
         @if open == 0 {
@@ -279,14 +282,15 @@ fn stop_or_start(viewer: &Viewer) -> Markup {
 
 /// What needs somebody, as large figures that lead to the list.
 fn shortcuts(viewer: &Viewer, counts: &Counts) -> Markup {
-    let tile = |href: &'static str, key: &'static str, n: u32, word: &'static str, class: &'static str| {
-        html! {
-            a.tile href=(href) {
-                span.figure class=(if n > 0 { class } else { "muted" }) data-count=(key) { (n) }
-                span { (word) }
+    let tile =
+        |href: &'static str, key: &'static str, n: u32, word: &'static str, class: &'static str| {
+            html! {
+                a.tile href=(href) {
+                    span.figure class=(if n > 0 { class } else { "muted" }) data-count=(key) { (n) }
+                    span { (word) }
+                }
             }
-        }
-    };
+        };
     html! {
         @if viewer.may(Right::SeeHealth) {
             div.tiles {
@@ -342,28 +346,40 @@ struct Reason {
 async fn stop_form(viewer: Viewer) -> Result<Markup, Fault> {
     viewer.must(Right::StopCalls)?;
     let title = Bilingual::fixed("すべての架電を止める", "Stop all calls");
-    Ok(ask(&viewer, &title, None, &html! {
-        p {
-            (viewer.say(
-                "新しい電話は、すべての保健所で、ただちにかからなくなります。通話中の電話は最後まで続きます。",
-                "No new call is placed for any health centre from now on. Calls under way go on to their end.",
-            ))
-        }
-    }, "danger"))
+    Ok(ask(
+        &viewer,
+        &title,
+        None,
+        &html! {
+            p {
+                (viewer.say(
+                    "新しい電話は、すべての保健所で、ただちにかからなくなります。通話中の電話は最後まで続きます。",
+                    "No new call is placed for any health centre from now on. Calls under way go on to their end.",
+                ))
+            }
+        },
+        "danger",
+    ))
 }
 
 async fn start_form(viewer: Viewer) -> Result<Markup, Fault> {
     viewer.must(Right::StartCalls)?;
     let title = Bilingual::fixed("架電を再開する", "Let calls begin again");
-    Ok(ask(&viewer, &title, None, &html! {
-        p { (dialing(&viewer)) }
-        p {
-            (viewer.say(
-                "止めていた間に時刻を過ぎた方にも、枠の終わりまでに順に電話がかかります。",
-                "Those whose time has passed meanwhile are called in turn, until their window closes.",
-            ))
-        }
-    }, "primary"))
+    Ok(ask(
+        &viewer,
+        &title,
+        None,
+        &html! {
+            p { (dialing(&viewer)) }
+            p {
+                (viewer.say(
+                    "止めていた間に時刻を過ぎた方にも、枠の終わりまでに順に電話がかかります。",
+                    "Those whose time has passed meanwhile are called in turn, until their window closes.",
+                ))
+            }
+        },
+        "primary",
+    ))
 }
 
 /// Asks for a reason before something that concerns everybody.
@@ -374,23 +390,28 @@ fn ask(
     text: &Markup,
     class: &str,
 ) -> Markup {
-    ui::page(viewer, Section::Today, title, &html! {
-        (text)
-        form.stack.card method="post" {
-            (ui::csrf(viewer))
-            label {
-                (viewer.say("理由(全職員に表示されます)", "Reason (shown to all staff)"))
-                input name="reason" required maxlength=(LONGEST_REASON) autofocus size="40"
-                    aria-invalid=[fault.map(|_| "true")]
-                    aria-describedby=[fault.map(|_| "fault")];
+    ui::page(
+        viewer,
+        Section::Today,
+        title,
+        &html! {
+            (text)
+            form.stack.card method="post" {
+                (ui::csrf(viewer))
+                label {
+                    (viewer.say("理由(全職員に表示されます)", "Reason (shown to all staff)"))
+                    input name="reason" required maxlength=(LONGEST_REASON) autofocus size="40"
+                        aria-invalid=[fault.map(|_| "true")]
+                        aria-describedby=[fault.map(|_| "fault")];
+                }
+                @if let Some(fault) = fault { (ui::field_fault("fault", fault)) }
+                div.row {
+                    button class=(class) type="submit" { (viewer.tell(title)) }
+                    a.button.quiet href="/" { (viewer.say("やめる", "Cancel")) }
+                }
             }
-            @if let Some(fault) = fault { (ui::field_fault("fault", fault)) }
-            div.row {
-                button class=(class) type="submit" { (viewer.tell(title)) }
-                a.button.quiet href="/" { (viewer.say("やめる", "Cancel")) }
-            }
-        }
-    })
+        },
+    )
 }
 
 async fn stop(

@@ -92,9 +92,7 @@ pub(in crate::web) fn outcome(
         Disposition::Congestion | Disposition::TrunkError => {
             Bilingual::fixed("回線の不具合", "line fault")
         }
-        Disposition::Cancelled | Disposition::Interrupted => {
-            Bilingual::fixed("中断", "broken off")
-        }
+        Disposition::Cancelled | Disposition::Interrupted => Bilingual::fixed("中断", "broken off"),
         Disposition::Answered => match (respondent, completion) {
             (_, Some(Completion::Complete)) => Bilingual::fixed("完了", "complete"),
             (Some(Respondent::Machine), _) => Bilingual::fixed("留守電", "answering machine"),

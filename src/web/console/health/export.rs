@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::base::clock::civil;
 use crate::ivr::YesNo;
 use crate::registry::{ConsoleLanguage, Right};
-use crate::store::{DayReport, HealthStatus, Listed, ListQuery, Need};
+use crate::store::{DayReport, HealthStatus, ListQuery, Listed, Need};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer};
 use crate::web::console::health::{Wanted, row};
@@ -76,7 +76,8 @@ async fn written(
     today: Date,
 ) -> Result<(String, usize), Fault> {
     let within = desk.store.within(viewer.scope()?);
-    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut csv =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     csv.write_record(HEADINGS).map_err(anyhow::Error::from)?;
     let mut query = ListQuery { after: None, ..wanted.query(viewer) };
     let mut n_rows = 0;
@@ -108,9 +109,10 @@ fn record(one: &Listed, today: Date) -> [String; 13] {
     };
     let (report, at) = match status.report {
         DayReport::NotReported => ("未報告".to_owned(), String::new()),
-        DayReport::Partial { at, channel } => {
-            (format!("途中({})", words::channel(channel).1.ja), civil(at).strftime("%H:%M").to_string())
-        }
+        DayReport::Partial { at, channel } => (
+            format!("途中({})", words::channel(channel).1.ja),
+            civil(at).strftime("%H:%M").to_string(),
+        ),
         DayReport::Reported { at, channel } => {
             (words::channel(channel).1.ja.into_owned(), civil(at).strftime("%H:%M").to_string())
         }
@@ -158,7 +160,11 @@ fn symptoms(status: &HealthStatus) -> String {
 /// A spreadsheet would take such a text for a formula (CWE-1236).
 fn safe(text: String) -> String {
     let first = text.chars().next();
-    if matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r')) { format!("'{text}") } else { text }
+    if matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r')) {
+        format!("'{text}")
+    } else {
+        text
+    }
 }
 
 /// UTF-8 with the mark that Excel looks for, or the Shift_JIS of Windows (CP932).

@@ -430,11 +430,8 @@ mod tests {
 
     #[test]
     fn an_address_keeps_the_whole_filter() {
-        let wanted = Wanted {
-            view: "fever".to_owned(),
-            q: "神 &1".to_owned(),
-            ..Wanted::default()
-        };
+        let wanted =
+            Wanted { view: "fever".to_owned(), q: "神 &1".to_owned(), ..Wanted::default() };
         assert_eq!(wanted.address("/health", None), "/health?view=fever&q=%E7%A5%9E%20%261");
         assert_eq!(Wanted::default().address("/health", None), "/health");
     }

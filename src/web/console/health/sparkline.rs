@@ -37,8 +37,7 @@ pub(super) fn sparkline(
         }
         is_joined = value.is_some();
     }
-    let words: Vec<String> =
-        week.iter().map(|value| value.map_or("—".to_owned(), &say)).collect();
+    let words: Vec<String> = week.iter().map(|value| value.map_or("—".to_owned(), &say)).collect();
     html! {
         svg.spark viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(words.join(", ")) {
             (PreEscaped(format!("<path d=\"{path}\"/>")))
