@@ -4,6 +4,7 @@ mod bench;
 mod call;
 mod check;
 mod clock;
+mod console;
 mod demo;
 mod house;
 mod import;
@@ -47,6 +48,8 @@ enum Command {
     Stop(stop::Options),
     /// 止めた架電を再開する / Let calls begin again
     Resume(stop::Options),
+    /// 職員の画面だけを動かす / Serve the staff console alone
+    Console(Configured),
     /// いま一件だけ電話をかけ、経過を表示する / Place one interview now and print it as it goes
     Call(call::Options),
     /// 端末で問診を試す(キーを入力) / Hold the interview in the terminal, typing keys
@@ -110,7 +113,7 @@ impl Arguments {
     /// only what is wrong.
     pub fn log_filter(&self) -> &'static str {
         match self.command {
-            Command::Run(_) => "info",
+            Command::Run(_) | Command::Console(_) => "info",
             _ => "warn",
         }
     }
@@ -126,6 +129,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(options) => service::run(options).await,
         Command::Stop(options) => stop::run(options, false).await,
         Command::Resume(options) => stop::run(options, true).await,
+        Command::Console(configured) => console::run(configured.load()?).await,
         Command::Call(options) => call::run(options).await,
         Command::Talk(options) => talk::run(&options),
         Command::Import(options) => import::run(options).await,

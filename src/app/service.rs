@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::app::{Configured, clock, house, state, stop};
+use crate::app::{Configured, clock, console, house, state, stop};
 use crate::worker;
 
 /// How the service is begun.
@@ -39,6 +39,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         stop::set(&house.store, clock.now().timestamp, false, reason).await?;
     }
     let trunk = house.trunk(&clock).await?;
+    let desk = house.desk(&clock);
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);
     if road.webhook.is_none() {
@@ -46,6 +47,9 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     // Until here nothing is under way, and a signal ends the process by itself.
     let mut signals = Signals::listen()?;
+    if let Some(desk) = desk {
+        console::start(desk, stopped.clone()).await?;
+    }
     let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
     let telling = tokio::spawn(state::keep_telling(Arc::clone(&road), trunk.watch()));
     info!(node = road.config.node, "ready: calls are placed when they fall due");
@@ -92,14 +96,14 @@ async fn until_stopped(
 }
 
 /// What asks the service to stop: the operating system, or a person at the terminal.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     /// Listens from now on; a signal no longer ends the process by itself.
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")?,
@@ -107,7 +111,7 @@ impl Signals {
     }
 
     /// Waits for the next signal. Cancel-safe.
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
