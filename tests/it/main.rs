@@ -1,6 +1,7 @@
 //! All tests that look at the crate from outside, in one binary.
 
 mod carrier;
+mod day;
 mod dialogue;
 mod district;
 mod ears;
