@@ -128,7 +128,7 @@ impl QueryText {
 
 /// How a case names who has taken it.
 fn owner(viewer: &Viewer) -> String {
-    viewer.staff.id.to_string()
+    viewer.staff.name.expose().clone()
 }
 
 /// What the rows of a page need beside the page itself.
