@@ -21,25 +21,28 @@ create table health_status (
     -- The lower the sooner somebody must look.
     need bigint not null,
     report text not null,
-    -- How far the calls of the day came: 0 none is owed, 1 owed, 2 called, 3 answered, 4 identified.
-    stage bigint not null,
-    -- The calls of the day ended without reaching anybody.
-    is_unreached bigint not null,
     fever_days bigint not null,
     -- Who has taken the case; empty if nobody has, or there is none.
     owner text not null,
+    -- All that the tabs and the funnel count, in one number: few groups are counted fast.
+    facet bigint not null,
     shown text not null,
     -- How often the row was changed: the sum over all tells a page that it is out of date.
     version bigint not null,
-    constraint health_status_flags check (is_observed in (0, 1) and is_unreached in (0, 1)),
-    constraint health_status_report check (report in ('none', 'partial', 'reported')),
-    constraint health_status_stage check (stage between 0 and 4)
+    constraint health_status_observed check (is_observed in (0, 1)),
+    constraint health_status_report check (report in ('none', 'partial', 'reported'))
 );
 
--- The order of the list, with all that it is filtered and counted by.
+-- The order of the list, with all that it is filtered by.
 create index health_status_by_need on health_status (
-    health_center_id, need, kana, registration_number, report, fever_days, last_day, owner,
-    clinic_id, stage, is_unreached, version, patient_id, search
+    health_center_id, need, kana, registration_number, report, fever_days, last_day, clinic_id,
+    patient_id, search
+) where is_observed = 1;
+create index health_status_of_owner on health_status (
+    health_center_id, owner, need, kana, registration_number
+) where is_observed = 1 and owner <> '';
+create index health_status_by_facet on health_status (
+    health_center_id, clinic_id, facet, version
 ) where is_observed = 1;
 create index health_status_by_day on health_status (day) where is_observed = 1;
 
@@ -81,8 +84,6 @@ create table node_status (
     lines_limit bigint not null,
     -- Calls per minute that the pace allows.
     calls_per_minute bigint not null,
-    -- Calls per slot, at most.
-    attempts bigint not null,
     trunk text not null,
     prompts text not null,
     last_error text not null,

@@ -48,7 +48,6 @@ fn status<C>(road: &Road<C>, state: TrunkState) -> NodeStatus {
         lines_in_use: 0,
         lines_limit: u32::try_from(limits.calls_at_once).unwrap_or(u32::MAX),
         calls_per_minute: per_minute(limits.calls_per_second),
-        attempts: road.config.retry.attempts,
         trunk,
         // A node does not begin without them.
         prompts_complete: true,

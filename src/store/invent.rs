@@ -150,9 +150,9 @@ const CASES: &str = concat!(
 
 /// Their rows of the list, which the day that follows fills.
 const ROWS: &str = "insert into health_status (patient_id, day, is_observed, health_center_id, \
-    clinic_id, registration_number, kana, search, last_day, need, report, stage, is_unreached, \
-    fever_days, owner, shown, version) select p.id, '', 0, p.health_center_id, '', \
-    p.registration_number, '', '', '', 0, 'none', 0, 0, 0, '', '', 1 from patient p \
+    clinic_id, registration_number, kana, search, last_day, need, report, \
+    fever_days, owner, facet, shown, version) select p.id, '', 0, p.health_center_id, '', \
+    p.registration_number, '', '', '', 0, 'none', 0, '', 0, '', 1 from patient p \
     where p.id not in (select h.patient_id from health_status h)";
 
 impl Store {

@@ -18,8 +18,6 @@ pub struct NodeStatus {
     pub lines_limit: u32,
     /// Calls per minute that the pace allows.
     pub calls_per_minute: u32,
-    /// Calls per slot, at most.
-    pub attempts: u32,
     /// Whether calls can be placed.
     pub trunk: TrunkWord,
     /// Every prompt that an interview may need is ready.
@@ -61,13 +59,12 @@ impl Store {
     /// Writes down what a node says of itself.
     pub async fn save_node_status(&self, status: &NodeStatus) -> Result<(), StoreError> {
         const SAVE: &str = "insert into node_status (node, at, lines_in_use, lines_limit, \
-            calls_per_minute, attempts, trunk, prompts, last_error) \
+            calls_per_minute, trunk, prompts, last_error) \
             values ($1, $2, (select count(*) from attempt a where a.node = $1 \
-            and a.state in ('dialing', 'talking')), $3, $4, $5, $6, $7, $8) \
+            and a.state in ('dialing', 'talking')), $3, $4, $5, $6, $7) \
             on conflict (node) do update set at = excluded.at, \
             lines_in_use = excluded.lines_in_use, lines_limit = excluded.lines_limit, \
-            calls_per_minute = excluded.calls_per_minute, attempts = excluded.attempts, \
-            trunk = excluded.trunk, \
+            calls_per_minute = excluded.calls_per_minute, trunk = excluded.trunk, \
             prompts = excluded.prompts, last_error = excluded.last_error";
         let mut session = self.write().await?;
         sqlx::query(SAVE)
@@ -75,7 +72,6 @@ impl Store {
             .bind(millis(status.at))
             .bind(i64::from(status.lines_limit))
             .bind(i64::from(status.calls_per_minute))
-            .bind(i64::from(status.attempts))
             .bind(status.trunk.as_str())
             .bind(if status.prompts_complete { "complete" } else { "incomplete" })
             .bind(status.last_error.as_str())
@@ -87,7 +83,7 @@ impl Store {
     /// What each node last said of itself, by name.
     pub async fn node_statuses(&self) -> Result<Vec<NodeStatus>, StoreError> {
         const ALL: &str = "select n.node, n.at, n.lines_in_use, n.lines_limit, \
-            n.calls_per_minute, n.attempts, n.trunk, n.prompts, n.last_error from node_status n \
+            n.calls_per_minute, n.trunk, n.prompts, n.last_error from node_status n \
             order by n.node";
         let mut session = self.glance().await?;
         let rows = sqlx::query(ALL).fetch_all(session.connection()).await?;
@@ -100,7 +96,6 @@ impl Store {
                     lines_in_use: fields.integer("lines_in_use")?,
                     lines_limit: fields.integer("lines_limit")?,
                     calls_per_minute: fields.integer("calls_per_minute")?,
-                    attempts: fields.integer("attempts")?,
                     trunk: fields.word("trunk", TrunkWord::parse)?,
                     prompts_complete: fields.text("prompts")? == "complete",
                     last_error: fields.text("last_error")?.to_owned(),

@@ -362,9 +362,10 @@ impl DayReport {
     pub(super) fn of(slots: &[Slot], at: Timestamp, channel: Channel) -> Self {
         let has = |state| slots.iter().any(|slot| slot.state == state);
         let by_call = channel == Channel::OutboundCall;
-        // A slot is skipped when another channel has reported; without slots, that channel is all
-        // that there is.
-        if has(SlotState::Reported) || has(SlotState::Skipped) || (!by_call && slots.is_empty()) {
+        // A slot is skipped when another channel has reported, or for a pause, which is no report;
+        // without slots, that channel is all that there is.
+        let is_met = |slot: &Slot| slot.state == SlotState::Skipped && slot.pause.is_none();
+        if has(SlotState::Reported) || slots.iter().any(is_met) || (!by_call && slots.is_empty()) {
             Self::Reported { at, channel }
         } else {
             Self::Partial { at, channel }

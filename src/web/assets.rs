@@ -28,6 +28,8 @@ assets! {
     "console.js" JS,
     "list.js" JS,
     "live.js" JS,
+    "record.js" JS,
+    "refresh.js" JS,
 }
 
 /// Changes with the content of any asset, so that browsers may keep them for ever.

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::id::ClinicId;
 use mimamori::base::{Clock, Now};
-use mimamori::campaign::{PlannedAttempt, SlotState};
+use mimamori::campaign::{PlannedAttempt, Policy, SlotState, schedule};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -19,7 +19,7 @@ use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
 use mimamori::store::{AuditFilter, NodeStatus, SignedIn, Stage, TrunkWord};
-use mimamori::web::{self, Desk};
+use mimamori::web::{self, Calls, Desk};
 use sha2::{Digest, Sha256};
 
 use crate::health::{DAY, Town, at, claimant, number};
@@ -71,6 +71,10 @@ impl Desktop {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
+            calls: Arc::new(Calls {
+                schedule: schedule::Config::shipped(),
+                retry: Policy::shipped(),
+            }),
             config: Arc::new(web::Config::shipped()),
         };
         let desktop = Self { pages: web::router(desk), town };
@@ -158,7 +162,6 @@ fn node(at: Timestamp) -> NodeStatus {
         lines_in_use: 0,
         lines_limit: 8,
         calls_per_minute: 60,
-        attempts: 3,
         trunk: TrunkWord::Ready,
         prompts_complete: true,
         last_error: String::new(),

@@ -1,6 +1,8 @@
 //! All tests that look at the crate from outside, in one binary.
 
+mod account;
 mod carrier;
+mod crossing;
 mod day;
 mod dialogue;
 mod district;
@@ -8,10 +10,17 @@ mod ears;
 mod health;
 mod import;
 mod kill;
+mod patient;
+mod patient_page;
 mod personas;
+mod plan;
 mod postgres;
+mod recorded_calls;
+mod recordings;
+mod s3;
 mod sipp;
 mod store;
 mod tidy;
 mod torture;
+mod web;
 mod webhook;

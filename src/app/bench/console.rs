@@ -17,13 +17,14 @@ use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
 use crate::base::{Clock, Private};
+use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
 use crate::registry::audit::hex;
 use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
 use crate::store::{SignedIn, Stage, Store};
-use crate::web::{self, Desk};
+use crate::web::{self, Calls, Desk};
 
 /// Requests of each kind.
 const ROUNDS: usize = 200;
@@ -83,7 +84,7 @@ async fn measure(database: &Private<String>, patients: u32) -> anyhow::Result<()
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let began = Instant::now();
-        within.health_counts(today, "nurse").await?;
+        within.health_counts("nurse").await?;
         times.push(began.elapsed());
     }
     print(&mut out, "the counts of all tabs, query alone", times, None)?;
@@ -229,6 +230,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),
         rules: Arc::new(RuleBook::shipped()?),
+        calls: Arc::new(Calls { schedule: schedule::Config::shipped(), retry: Policy::shipped() }),
         config: Arc::new(config),
     }))
 }

@@ -54,18 +54,10 @@ pub struct CallNow {
 impl Store {
     /// How the day stands in all centres.
     pub async fn board(&self) -> Result<Board, StoreError> {
-        const ROWS: &str = "select h.health_center_id, h.clinic_id, count(*) as all_rows, \
-            count(case when h.need < 40 then 1 end) as action, \
-            count(case when h.report = 'none' then 1 end) as unreported, \
-            count(case when h.report = 'partial' then 1 end) as partial, \
-            count(case when h.report = 'reported' then 1 end) as reported, \
-            count(case when h.stage >= 1 then 1 end) as planned, \
-            count(case when h.stage >= 2 then 1 end) as called, \
-            count(case when h.stage >= 3 then 1 end) as answered, \
-            count(case when h.stage >= 4 then 1 end) as identified, \
-            count(case when h.is_unreached = 1 then 1 end) as unreached, \
-            cast(sum(h.version) as bigint) as version \
-            from health_status h where h.is_observed = 1 group by h.health_center_id, h.clinic_id";
+        const ROWS: &str = "select h.health_center_id, h.clinic_id, h.facet, count(*) as n, \
+            cast(sum(h.version) as bigint) as version from health_status h \
+            where h.is_observed = 1 group by h.health_center_id, h.clinic_id, h.facet \
+            order by h.health_center_id, h.clinic_id";
         const CALLS: &str = "select a.id, p.health_center_id, p.name, p.registration_number, \
             a.state, a.dialed_at, a.answered_at, \
             (select count(*) from answer w where w.attempt_id = a.id) as answers, \
@@ -76,28 +68,23 @@ impl Store {
         let mut session = self.read().await?;
         let rows = sqlx::query(ROWS).fetch_all(session.connection()).await?;
         let calls = sqlx::query(CALLS).fetch_all(session.connection()).await?;
-        let rows = rows.iter().map(|row| {
+        let mut board = Board::default();
+        for row in &rows {
             let fields = Fields::new("health_status", row);
+            let health_center = fields.parsed("health_center_id")?;
             let clinic = fields.text("clinic_id")?;
-            Ok(BoardRow {
-                health_center: fields.parsed("health_center_id")?,
-                clinic: if clinic.is_empty() { None } else { Some(fields.parsed("clinic_id")?) },
-                counts: Counts {
-                    all: fields.integer("all_rows")?,
-                    action: fields.integer("action")?,
-                    unreported: fields.integer("unreported")?,
-                    partial: fields.integer("partial")?,
-                    reported: fields.integer("reported")?,
-                    planned: fields.integer("planned")?,
-                    called: fields.integer("called")?,
-                    answered: fields.integer("answered")?,
-                    identified: fields.integer("identified")?,
-                    unreached: fields.integer("unreached")?,
-                    version: fields.integer("version")?,
-                    ..Counts::default()
-                },
-            })
-        });
+            let clinic = if clinic.is_empty() { None } else { Some(fields.parsed("clinic_id")?) };
+            let is_same =
+                |one: &BoardRow| one.health_center == health_center && one.clinic == clinic;
+            if !board.rows.last().is_some_and(is_same) {
+                board.rows.push(BoardRow { health_center, clinic, counts: Counts::default() });
+            }
+            if let Some(last) = board.rows.last_mut() {
+                let (n, version) = (fields.integer("n")?, fields.integer("version")?);
+                let facet = fields.integer("facet")?;
+                last.counts.add(facet, n, version).ok_or_else(|| fields.corrupt("facet"))?;
+            }
+        }
         let calls = calls.iter().map(|row| {
             let fields = Fields::new("attempt", row);
             Ok(CallNow {
@@ -112,9 +99,7 @@ impl Store {
                 last_question: fields.text_or_null("last_question")?.map(str::to_owned),
             })
         });
-        Ok(Board {
-            rows: rows.collect::<Result<_, StoreError>>()?,
-            calls: calls.collect::<Result<_, StoreError>>()?,
-        })
+        board.calls = calls.collect::<Result<_, StoreError>>()?;
+        Ok(board)
     }
 }

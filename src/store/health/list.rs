@@ -10,7 +10,7 @@ use crate::base::Private;
 use crate::base::id::PatientId;
 use crate::registry::RiskFlag;
 use crate::store::health::shown;
-use crate::store::health::status::{HealthStatus, Need};
+use crate::store::health::status::{CallStage, FEVER_DAYS, Facet, HealthStatus, Need};
 use crate::store::row::Fields;
 use crate::store::{Dialect, StoreError, Within};
 
@@ -133,7 +133,7 @@ struct Filter {
     report: &'static str,
     fever_days: i64,
     last_day: String,
-    owner: String,
+    owner: Option<String>,
     search: String,
 }
 
@@ -145,7 +145,7 @@ impl Filter {
             report: "",
             fever_days: 0,
             last_day: ANY_DAY.to_owned(),
-            owner: String::new(),
+            owner: None,
             search: like(&query.search),
         };
         match &query.view {
@@ -154,14 +154,11 @@ impl Filter {
             View::Unreported => filter.report = "none",
             View::Fever => filter.fever_days = FEVER_DAYS,
             View::Ending => filter.last_day = tomorrow(today),
-            View::Owner(owner) => filter.owner.clone_from(owner),
+            View::Owner(owner) => filter.owner = Some(owner.clone()),
         }
         filter
     }
 }
-
-/// 改善しない発熱: on so many days in a row.
-const FEVER_DAYS: i64 = 3;
 
 fn tomorrow(today: Date) -> String {
     today.saturating_add(1.day()).to_string()
@@ -191,34 +188,62 @@ fn like(search: &str) -> String {
 }
 
 /// The page is found along the index alone; only its rows are then read.
-const PAGE: &str = "with page as (select h.patient_id, h.need, h.kana, h.registration_number \
-    from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
-    and ($2 = '' or h.clinic_id = $2) and h.need < $3 and ($4 = '' or h.report = $4) \
-    and h.fever_days >= $5 and h.last_day <= $6 and ($7 = '' or h.owner = $7) \
-    and ($8 = '' or h.search like $8 escape '\\') \
-    and (h.need, h.kana, h.registration_number) > ($9, $10, $11) \
-    order by h.need, h.kana, h.registration_number limit $12) \
-    select p.id, p.registration_number, p.birth_date, p.name, p.kana, p.lives_alone, p.risks, \
-    h.day, h.need, h.report, h.shown from page g \
-    join health_status h on h.patient_id = g.patient_id join patient p on p.id = g.patient_id \
-    order by g.need, g.kana, g.registration_number";
+macro_rules! page {
+    ($owner:literal) => {
+        concat!(
+            "with page as (select h.patient_id, h.need, h.kana, h.registration_number \
+             from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
+             and ($2 = '' or h.clinic_id = $2) and h.need < $3 and ($4 = '' or h.report = $4) \
+             and h.fever_days >= $5 and h.last_day <= $6 \
+             and ($7 = '' or h.search like $7 escape '\\') \
+             and (h.need, h.kana, h.registration_number) > ($8, $9, $10) ",
+            $owner,
+            " order by h.need, h.kana, h.registration_number limit $11) \
+             select p.id, p.registration_number, p.birth_date, p.name, p.kana, p.lives_alone, \
+             p.risks, h.day, h.need, h.report, h.shown from page g \
+             join health_status h on h.patient_id = g.patient_id \
+             join patient p on p.id = g.patient_id \
+             order by g.need, g.kana, g.registration_number"
+        )
+    };
+}
 
-const COUNTS: &str = "select count(*) as all_rows, \
-    count(case when h.need < $3 then 1 end) as action, \
-    count(case when h.report = 'none' then 1 end) as unreported, \
-    count(case when h.report = 'partial' then 1 end) as partial, \
-    count(case when h.report = 'reported' then 1 end) as reported, \
-    count(case when h.fever_days >= $4 then 1 end) as fever, \
-    count(case when h.last_day <= $5 then 1 end) as ending, \
-    count(case when h.owner <> '' and h.owner = $6 then 1 end) as owned, \
-    count(case when h.stage >= 1 then 1 end) as planned, \
-    count(case when h.stage >= 2 then 1 end) as called, \
-    count(case when h.stage >= 3 then 1 end) as answered, \
-    count(case when h.stage >= 4 then 1 end) as identified, \
-    count(case when h.is_unreached = 1 then 1 end) as unreached, \
-    cast(coalesce(sum(h.version), 0) as bigint) as version \
+const PAGE: &str = page!("");
+const PAGE_OF_OWNER: &str = page!("and h.owner <> '' and h.owner = $12");
+
+const COUNTS: &str = "select h.facet, count(*) as n, cast(sum(h.version) as bigint) as version \
     from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
-    and ($2 = '' or h.clinic_id = $2)";
+    and ($2 = '' or h.clinic_id = $2) group by h.clinic_id, h.facet";
+
+const OWNED: &str = "select count(*) as n from health_status h \
+    where h.is_observed = 1 and h.health_center_id = $1 and ($2 = '' or h.clinic_id = $2) \
+    and h.owner <> '' and h.owner = $3";
+
+impl Counts {
+    /// Adds so many patients of the same kind.
+    pub(super) fn add(&mut self, facet: i64, n: u32, version: i64) -> Option<()> {
+        let Facet { need, is_reported, is_partial, has_fever, is_ending, is_unreached, stage } =
+            Facet::unpacked(facet)?;
+        for (count, is_counted) in [
+            (&mut self.all, true),
+            (&mut self.action, need < Need::Unreported),
+            (&mut self.unreported, !is_reported && !is_partial),
+            (&mut self.fever, has_fever),
+            (&mut self.ending, is_ending),
+            (&mut self.partial, is_partial),
+            (&mut self.reported, is_reported),
+            (&mut self.planned, stage >= CallStage::Planned),
+            (&mut self.called, stage >= CallStage::Called),
+            (&mut self.answered, stage >= CallStage::Answered),
+            (&mut self.identified, stage >= CallStage::Identified),
+            (&mut self.unreached, is_unreached),
+        ] {
+            *count += if is_counted { n } else { 0 };
+        }
+        self.version += version;
+        Some(())
+    }
+}
 
 impl Within<'_> {
     /// A page of 健康状態一覧: who needs somebody soonest comes first, then by kana.
@@ -241,21 +266,23 @@ impl Within<'_> {
                 (cursor.need, kana, number)
             }
         };
-        let rows = sqlx::query(PAGE)
+        let statement = if filter.owner.is_none() { PAGE } else { PAGE_OF_OWNER };
+        let mut rows = sqlx::query(statement)
             .bind(self.center_text())
             .bind(self.clinic_text())
             .bind(filter.need_below)
             .bind(filter.report)
             .bind(filter.fever_days)
             .bind(filter.last_day)
-            .bind(filter.owner)
             .bind(filter.search)
             .bind(need)
             .bind(kana)
             .bind(number)
-            .bind(i64::from(limit) + 1)
-            .fetch_all(connection)
-            .await?;
+            .bind(i64::from(limit) + 1);
+        if let Some(owner) = filter.owner {
+            rows = rows.bind(owner);
+        }
+        let rows = rows.fetch_all(connection).await?;
         let is_last = rows.len() <= limit as usize;
         let rows = &rows[..rows.len().min(limit as usize)];
         let next = match rows.last() {
@@ -269,34 +296,28 @@ impl Within<'_> {
     }
 
     /// How many rows each tab has, and how far the calls of the day came.
-    pub async fn health_counts(&self, today: Date, owner: &str) -> Result<Counts, StoreError> {
+    pub async fn health_counts(&self, owner: &str) -> Result<Counts, StoreError> {
         let mut session = self.store.glance().await?;
-        let row = sqlx::query(COUNTS)
+        let rows = sqlx::query(COUNTS)
             .bind(self.center_text())
             .bind(self.clinic_text())
-            .bind(Need::Unreported.rank())
-            .bind(FEVER_DAYS)
-            .bind(tomorrow(today))
+            .fetch_all(session.connection())
+            .await?;
+        let mut counts = Counts::default();
+        for row in &rows {
+            let fields = Fields::new("health_status", row);
+            counts
+                .add(fields.integer("facet")?, fields.integer("n")?, fields.integer("version")?)
+                .ok_or_else(|| fields.corrupt("facet"))?;
+        }
+        let row = sqlx::query(OWNED)
+            .bind(self.center_text())
+            .bind(self.clinic_text())
             .bind(owner)
             .fetch_one(session.connection())
             .await?;
-        let fields = Fields::new("health_status", &row);
-        Ok(Counts {
-            all: fields.integer("all_rows")?,
-            action: fields.integer("action")?,
-            unreported: fields.integer("unreported")?,
-            fever: fields.integer("fever")?,
-            ending: fields.integer("ending")?,
-            owned: fields.integer("owned")?,
-            partial: fields.integer("partial")?,
-            reported: fields.integer("reported")?,
-            planned: fields.integer("planned")?,
-            called: fields.integer("called")?,
-            answered: fields.integer("answered")?,
-            identified: fields.integer("identified")?,
-            unreached: fields.integer("unreached")?,
-            version: fields.integer("version")?,
-        })
+        counts.owned = Fields::new("health_status", &row).integer("n")?;
+        Ok(counts)
     }
 
     /// The row of one patient; `None` if nobody observes the patient on the day of the list.
@@ -320,8 +341,8 @@ impl Within<'_> {
         }
     }
 
-    /// How the database goes about a page, a search and the counts: its own plans. For tuning.
-    pub async fn explain_health(&self, today: Date) -> Result<Vec<String>, StoreError> {
+    /// How the database goes about a page, and about the counts: its own plans. For tuning.
+    pub async fn explain_health(&self, today: Date) -> Result<[Vec<String>; 2], StoreError> {
         let (explain, column) = match self.store.dialect {
             Dialect::Sqlite => ("explain query plan ", "detail"),
             Dialect::Postgres => ("explain (costs off) ", "QUERY PLAN"),
@@ -336,7 +357,6 @@ impl Within<'_> {
             .bind(filter.report)
             .bind(filter.fever_days)
             .bind(filter.last_day)
-            .bind(filter.owner)
             .bind(filter.search)
             .bind(-1_i64)
             .bind("")
@@ -347,13 +367,10 @@ impl Within<'_> {
         let counts = sqlx::query(AssertSqlSafe(format!("{explain}{COUNTS}")))
             .bind(self.center_text())
             .bind(self.clinic_text())
-            .bind(Need::Unreported.rank())
-            .bind(FEVER_DAYS)
-            .bind(tomorrow(today))
-            .bind("")
             .fetch_all(session.connection())
             .await?;
-        Ok(page.iter().chain(&counts).map(|row| row.get(column)).collect())
+        let text = |rows: &[AnyRow]| rows.iter().map(|row| row.get(column)).collect();
+        Ok([text(&page), text(&counts)])
     }
 
     /// Where a patient stands among those of equal need.

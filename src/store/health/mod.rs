@@ -259,15 +259,14 @@ async fn save(
     // A row that says the same as before is left alone.
     const SAVE: &str = "insert into health_status (patient_id, day, is_observed, \
         health_center_id, clinic_id, registration_number, kana, search, last_day, need, report, \
-        stage, is_unreached, fever_days, owner, shown, version) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1) \
+        fever_days, owner, facet, shown, version) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1) \
         on conflict (patient_id) do update set day = excluded.day, \
         is_observed = excluded.is_observed, health_center_id = excluded.health_center_id, \
         clinic_id = excluded.clinic_id, registration_number = excluded.registration_number, \
         kana = excluded.kana, search = excluded.search, last_day = excluded.last_day, \
-        need = excluded.need, report = excluded.report, stage = excluded.stage, \
-        is_unreached = excluded.is_unreached, fever_days = excluded.fever_days, \
-        owner = excluded.owner, shown = excluded.shown, version = health_status.version + 1 \
+        need = excluded.need, report = excluded.report, fever_days = excluded.fever_days, \
+        owner = excluded.owner, facet = excluded.facet, shown = excluded.shown, version = health_status.version + 1 \
         where (health_status.shown, health_status.search, health_status.day, \
         health_status.need, health_status.clinic_id, health_status.health_center_id) \
         <> (excluded.shown, excluded.search, excluded.day, \
@@ -284,10 +283,9 @@ async fn save(
         .bind(row.last_day.as_str())
         .bind(row.need)
         .bind(row.report.as_str())
-        .bind(row.stage)
-        .bind(i64::from(row.is_unreached))
         .bind(row.fever_days)
         .bind(row.owner.as_str())
+        .bind(row.facet)
         .bind(row.shown.as_str())
         .execute(connection)
         .await?;

@@ -81,8 +81,7 @@ impl Person {
             last_day: status.map(|status| status.last_day.to_string()).unwrap_or_default(),
             need: status.map_or(0, HealthStatus::rank),
             report: report.to_owned(),
-            stage: status.map_or(0, |status| status.stage() as i64),
-            is_unreached: status.is_some_and(HealthStatus::is_unreached),
+            facet: status.map_or(0, |status| status.facet().packed()),
             fever_days: status.map_or(0, |status| i64::from(status.fever_days)),
             owner: owner.unwrap_or_default(),
             shown: status.map(shown::to_json).unwrap_or_default(),
@@ -145,7 +144,7 @@ async fn known(
 ) -> Result<HashMap<PatientId, Known>, StoreError> {
     const SLOTS: [&str; 2] = of_patients!(
         "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
-         s.state, s.reason from slot s where s.patient_id",
+         s.state, s.reason, s.pause_id from slot s where s.patient_id",
         "and s.date = $2 order by s.number, s.due_from, s.id"
     );
     const ATTEMPTS: [&str; 2] = of_patients!(
@@ -240,8 +239,8 @@ pub(super) async fn stored(
 ) -> Result<HashMap<PatientId, Stored>, StoreError> {
     const STORED: [&str; 2] = of_patients!(
         "select h.patient_id, h.day, h.is_observed, h.health_center_id, h.clinic_id, \
-         h.registration_number, h.kana, h.search, h.last_day, h.need, h.report, h.stage, \
-         h.is_unreached, h.fever_days, h.owner, h.shown from health_status h where h.patient_id",
+         h.registration_number, h.kana, h.search, h.last_day, h.need, h.report, \
+         h.fever_days, h.owner, h.facet, h.shown from health_status h where h.patient_id",
         ""
     );
     let rows =
@@ -265,8 +264,7 @@ pub(super) async fn stored(
                     last_day: text("last_day")?,
                     need: fields.integer("need")?,
                     report: text("report")?,
-                    stage: fields.integer("stage")?,
-                    is_unreached: fields.flag("is_unreached")?,
+                    facet: fields.integer("facet")?,
                     fever_days: fields.integer("fever_days")?,
                     owner: text("owner")?,
                     shown: text("shown")?,

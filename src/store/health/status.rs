@@ -192,6 +192,12 @@ pub enum CallStage {
     Identified,
 }
 
+impl CallStage {
+    /// Every stage.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Planned, Self::Called, Self::Answered, Self::Identified];
+}
+
 /// An observation as far as the list needs it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Seen {
@@ -227,8 +233,7 @@ pub(super) struct Stored {
     pub(super) last_day: String,
     pub(super) need: i64,
     pub(super) report: String,
-    pub(super) stage: i64,
-    pub(super) is_unreached: bool,
+    pub(super) facet: i64,
     pub(super) fever_days: i64,
     pub(super) owner: String,
     pub(super) shown: String,
@@ -292,6 +297,19 @@ impl HealthStatus {
             && self.slots.iter().all(|slot| slot.state.is_final())
     }
 
+    /// What the tabs and the funnel count of it.
+    pub(super) fn facet(&self) -> Facet {
+        Facet {
+            need: self.need,
+            is_reported: matches!(self.report, DayReport::Reported { .. }),
+            is_partial: matches!(self.report, DayReport::Partial { .. }),
+            has_fever: i64::from(self.fever_days) >= FEVER_DAYS,
+            is_ending: self.last_day <= self.day.saturating_add(1.day()),
+            is_unreached: self.is_unreached(),
+            stage: self.stage(),
+        }
+    }
+
     /// The place in the list: by need; what nobody has taken, and whom nobody will call any more,
     /// first.
     pub(super) fn rank(&self) -> i64 {
@@ -301,6 +319,52 @@ impl HealthStatus {
             (None, _) => false,
         };
         self.need.rank() + i64::from(waits)
+    }
+}
+
+/// 改善しない発熱: on so many days in a row.
+pub(super) const FEVER_DAYS: i64 = 3;
+
+/// What the tabs and the funnel count of one patient.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "what is counted is counted by itself")]
+pub(super) struct Facet {
+    pub(super) need: Need,
+    pub(super) is_reported: bool,
+    pub(super) is_partial: bool,
+    pub(super) has_fever: bool,
+    pub(super) is_ending: bool,
+    pub(super) is_unreached: bool,
+    pub(super) stage: CallStage,
+}
+
+impl Facet {
+    /// All of it in one number.
+    pub(super) fn packed(self) -> i64 {
+        let flags = [
+            self.is_reported,
+            self.is_partial,
+            self.has_fever,
+            self.is_ending,
+            self.is_unreached,
+        ];
+        let flags = flags.into_iter().fold(0, |bits, flag| bits * 2 + i64::from(flag));
+        (flags * 8 + self.stage as i64) * 8 + self.need as i64
+    }
+
+    /// Reads [`Self::packed`].
+    pub(super) fn unpacked(packed: i64) -> Option<Self> {
+        let place = |bits: i64| usize::try_from(bits).ok();
+        let flag = |place: u32| packed >> (6 + place) & 1 == 1;
+        Some(Self {
+            need: *Need::ALL.get(place(packed & 7)?)?,
+            stage: *CallStage::ALL.get(place(packed >> 3 & 7)?)?,
+            is_unreached: flag(0),
+            is_ending: flag(1),
+            has_fever: flag(2),
+            is_partial: flag(3),
+            is_reported: flag(4),
+        })
     }
 }
 
@@ -538,6 +602,30 @@ mod tests {
         let ranks: Vec<i64> = rows.iter().map(|known| status(known).rank()).collect();
         assert!(ranks.is_sorted_by(|one, other| one < other), "{ranks:?}");
         assert_eq!(status(&rows[3]).need, Need::Unreported);
+    }
+
+    #[test]
+    fn what_is_counted_survives_its_number() {
+        let mut seen = std::collections::BTreeSet::new();
+        for need in Need::ALL {
+            for stage in CallStage::ALL {
+                for bits in 0..32 {
+                    let flag = |place: i32| bits >> place & 1 == 1;
+                    let facet = Facet {
+                        need,
+                        stage,
+                        is_reported: flag(0),
+                        is_partial: flag(1),
+                        has_fever: flag(2),
+                        is_ending: flag(3),
+                        is_unreached: flag(4),
+                    };
+                    assert_eq!(Facet::unpacked(facet.packed()), Some(facet));
+                    assert!(seen.insert(facet.packed()));
+                }
+            }
+        }
+        assert_eq!(Facet::unpacked(7), None);
     }
 
     #[test]

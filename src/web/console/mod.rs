@@ -1,7 +1,16 @@
 //! The pages, one file each.
 
+mod account;
+pub mod audit;
 mod health;
+mod import;
+mod patient;
+mod plan;
+mod prompts;
+mod rules;
+mod staff;
 mod today;
+mod tokens;
 pub(super) mod words;
 
 use axum::Router;
@@ -9,5 +18,16 @@ use axum::Router;
 use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().merge(today::routes()).merge(health::routes())
+    Router::new()
+        .merge(account::routes())
+        .merge(audit::routes())
+        .merge(health::routes())
+        .merge(import::routes())
+        .merge(patient::routes())
+        .merge(plan::routes())
+        .merge(prompts::routes())
+        .merge(rules::routes())
+        .merge(staff::routes())
+        .merge(today::routes())
+        .merge(tokens::routes())
 }

@@ -26,7 +26,7 @@ pub(super) async fn matrix(
     if !DAYS.contains(&wanted.days) {
         wanted.days = DAYS[0];
     }
-    let around = around(&viewer, &desk).await?;
+    let around = around(&viewer, &desk);
     let page = page_of(&viewer, &desk, &wanted, &around, "health.matrix").await?;
     let people: Vec<PatientId> = page.rows.iter().map(|one| one.patient).collect();
     let within = desk.store.within(viewer.scope()?);

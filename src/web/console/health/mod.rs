@@ -134,17 +134,12 @@ fn owner(viewer: &Viewer) -> String {
 /// What the rows of a page need beside the page itself.
 struct Around {
     today: Date,
-    /// Calls per slot at most, if a node has said so.
-    attempts: Option<u32>,
+    /// Calls per slot at most.
+    attempts: u32,
 }
 
-async fn around(viewer: &Viewer, desk: &Desk) -> Result<Around, Fault> {
-    let nodes = desk.store.node_statuses().await?;
-    let newest = nodes.iter().max_by_key(|node| node.at);
-    Ok(Around {
-        today: civil(viewer.now).date(),
-        attempts: newest.map(|node| node.attempts).filter(|attempts| *attempts > 0),
-    })
+fn around(viewer: &Viewer, desk: &Desk) -> Around {
+    Around { today: civil(viewer.now).date(), attempts: desk.calls.retry.attempts }
 }
 
 /// Reads one page and writes down that it was looked at.
@@ -170,9 +165,9 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Markup, Fault> {
     viewer.must(Right::SeeHealth)?;
-    let around = around(&viewer, &desk).await?;
+    let around = around(&viewer, &desk);
     let within = desk.store.within(viewer.scope()?);
-    let counts = within.health_counts(around.today, &owner(&viewer)).await?;
+    let counts = within.health_counts(&owner(&viewer)).await?;
     let page = page_of(&viewer, &desk, &wanted, &around, "health.listed").await?;
     let views = desk.store.saved_views(viewer.staff.id).await?;
     let day = desk.store.health_day().await?;

@@ -233,7 +233,7 @@ fn time(at: Timestamp) -> impl std::fmt::Display {
 }
 
 /// What was done and what is done next, and when: never blank.
-fn calls(viewer: &Viewer, status: &HealthStatus, attempts: Option<u32>) -> Markup {
+fn calls(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup {
     let made = status.calls.len();
     html! {
         @for call in status.calls.iter().skip(made.saturating_sub(2)) {
@@ -262,7 +262,7 @@ fn call_made(viewer: &Viewer, call: &CallMade) -> Markup {
     }
 }
 
-fn what_follows(viewer: &Viewer, status: &HealthStatus, attempts: Option<u32>) -> Markup {
+fn what_follows(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup {
     let open = status.slots.iter().find(|slot| !slot.state.is_final());
     let last = status.slots.last();
     match (open, last) {
@@ -296,23 +296,16 @@ fn what_follows(viewer: &Viewer, status: &HealthStatus, attempts: Option<u32>) -
     }
 }
 
-fn waiting(
-    viewer: &Viewer,
-    status: &HealthStatus,
-    slot: &SlotOfDay,
-    attempts: Option<u32>,
-) -> Markup {
+fn waiting(viewer: &Viewer, status: &HealthStatus, slot: &SlotOfDay, attempts: u32) -> Markup {
     let made = status.calls.iter().filter(|call| call.slot == slot.number).count();
-    let left = attempts.map(|most| (most as usize).saturating_sub(made));
+    let left = (attempts as usize).saturating_sub(made);
     html! {
         div.small {
             @match status.next_call {
                 Some(at) => { strong { (viewer.say("次回架電 ", "next call ")) (time(at)) } }
                 None => { (viewer.say("架電 ", "call ")) (time(slot.due_from)) "〜" (time(slot.due_to)) }
             }
-            @if let Some(left) = left {
-                " / " (viewer.say("残り", "")) (left) (viewer.say("回", " left"))
-            }
+            " / " (viewer.say("残り", "")) (left) (viewer.say("回", " left"))
             @if status.report == DayReport::NotReported {
                 " / " (time(slot.due_to)) (viewer.say("に要確認へ", " to check"))
             }
