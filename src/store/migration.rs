@@ -17,6 +17,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0008_health_status.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0009_patient.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
         ]
@@ -35,6 +36,7 @@ const NAMES: &[(i64, &str)] = &[
     (7, "recording"),
     (8, "health_status"),
     (9, "patient"),
+    (10, "case"),
     (11, "plan"),
     (12, "account"),
 ];

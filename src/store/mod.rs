@@ -16,11 +16,14 @@
 mod account;
 mod audit;
 mod batch;
+mod call_file;
 mod care;
 mod change;
 mod dial;
+mod disturbance;
 mod error;
 mod escalate;
+mod handling;
 mod health;
 mod installation;
 mod invent;
@@ -31,6 +34,7 @@ mod observe;
 mod outbox;
 mod pause;
 mod plan;
+mod queue;
 mod recording;
 mod registry;
 mod report;
@@ -60,11 +64,14 @@ use sqlx::{AnyPool, ConnectOptions};
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
+pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
 pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
+pub use disturbance::Disturbances;
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
+pub use handling::{CaseEvent, Handled};
 pub use health::{
     Board, BoardRow, CallMade, CallNow, CallStage, Counts, Cursor, DayCell, DayState, HealthStatus,
     ListPage, ListQuery, Listed, Matrix, Need, OpenCase, SavedView, SlotOfDay, Symptom, View,
@@ -77,6 +84,7 @@ pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
 pub use plan::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped};
+pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
 pub use report::{Correction, StaffReport, Way};

@@ -17,6 +17,7 @@ pub mod csv;
 pub mod fault;
 mod guard;
 mod live;
+mod range;
 pub mod tls;
 pub mod ui;
 pub mod upload;
@@ -36,6 +37,7 @@ use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
+use crate::recording::Archive;
 use crate::store::Store;
 use crate::web::auth::{Door, SecondFactor, oidc};
 use crate::web::tls::TlsListener;
@@ -92,6 +94,8 @@ pub struct Desk {
     pub rules: Arc<RuleBook>,
     /// When patients are called, so that a plan can be shown before the worker makes it.
     pub calls: Arc<Calls>,
+    /// Where recordings are, if any are kept.
+    pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
 }

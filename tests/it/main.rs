@@ -2,6 +2,7 @@
 
 mod account;
 mod carrier;
+mod cases;
 mod crossing;
 mod day;
 mod dialogue;
@@ -10,6 +11,7 @@ mod ears;
 mod health;
 mod import;
 mod kill;
+mod nurse;
 mod patient;
 mod patient_page;
 mod personas;

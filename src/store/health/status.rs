@@ -341,13 +341,8 @@ pub(super) struct Facet {
 impl Facet {
     /// All of it in one number.
     pub(super) fn packed(self) -> i64 {
-        let flags = [
-            self.is_reported,
-            self.is_partial,
-            self.has_fever,
-            self.is_ending,
-            self.is_unreached,
-        ];
+        let flags =
+            [self.is_reported, self.is_partial, self.has_fever, self.is_ending, self.is_unreached];
         let flags = flags.into_iter().fold(0, |bits, flag| bits * 2 + i64::from(flag));
         (flags * 8 + self.stage as i64) * 8 + self.need as i64
     }

@@ -2,6 +2,8 @@
 
 mod account;
 pub mod audit;
+mod calls;
+mod cases;
 mod health;
 mod import;
 mod patient;
@@ -11,6 +13,7 @@ mod rules;
 mod staff;
 mod today;
 mod tokens;
+mod value;
 pub(super) mod words;
 
 use axum::Router;
@@ -22,6 +25,8 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(account::routes())
         .merge(audit::routes())
         .merge(health::routes())
+        .merge(calls::routes())
+        .merge(cases::routes())
         .merge(import::routes())
         .merge(patient::routes())
         .merge(plan::routes())
