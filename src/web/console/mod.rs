@@ -4,6 +4,7 @@ mod account;
 pub mod audit;
 mod calls;
 mod cases;
+mod health;
 mod import;
 mod patient;
 mod plan;
@@ -11,11 +12,11 @@ mod prompts;
 mod rules;
 mod settings;
 mod staff;
-mod start;
+mod today;
 mod tokens;
 mod trunks;
 mod value;
-mod words;
+pub(super) mod words;
 
 use axum::Router;
 
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(health::routes())
         .merge(calls::routes())
         .merge(cases::routes())
         .merge(import::routes())
@@ -33,7 +35,7 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(prompts::routes())
         .merge(rules::routes())
         .merge(staff::routes())
-        .merge(start::routes())
+        .merge(today::routes())
         .merge(tokens::routes())
         .merge(settings::routes())
         .merge(trunks::routes())
