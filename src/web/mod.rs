@@ -16,6 +16,7 @@ pub mod console;
 pub mod csv;
 pub mod fault;
 mod guard;
+mod server;
 pub mod tls;
 pub mod ui;
 
@@ -24,7 +25,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -113,25 +113,19 @@ pub async fn listen(config: &Config) -> io::Result<TcpListener> {
 /// Serves until `stop` turns true, then lets answers under way come to their end.
 ///
 /// # Errors
-/// If the listener breaks off.
+/// If certificate and key cannot be used.
 pub async fn serve(
     listener: TcpListener,
     desk: Desk,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let stopped = async move {
-        // A sender that is gone stops, too.
-        let _ = stop.wait_for(|stopped| *stopped).await;
-    };
-    let tls = desk.config.tls.clone();
-    let app = router(desk).into_make_service_with_connect_info::<SocketAddr>();
-    match tls {
+    let app = router(desk.clone());
+    match &desk.config.tls {
         Some(files) => {
-            let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
-            // The tap changes nothing: through it axum knows the address of any listener.
-            let listener = listener.tap_io(|_| {});
-            axum::serve(listener, app).with_graceful_shutdown(stopped).await
+            let listener = TlsListener::new(listener, files).map_err(io::Error::other)?;
+            server::run(listener, app, stop).await;
         }
-        None => axum::serve(listener, app).with_graceful_shutdown(stopped).await,
+        None => server::run(listener, app, stop).await,
     }
+    Ok(())
 }

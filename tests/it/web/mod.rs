@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 mod audit;
+mod client;
 mod oidc;
 mod people;
 mod sign_in;
