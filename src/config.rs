@@ -17,6 +17,9 @@ use crate::campaign::pacing::Limits;
 use crate::campaign::{Policy, Window, schedule};
 use crate::notify;
 use crate::prompt;
+use crate::recording;
+use crate::recording::MasterKey;
+use crate::tape;
 use crate::trunk::{self, Credentials, Identity, Template};
 use crate::web;
 use crate::web::auth::{SecondFactor, oidc};
@@ -41,8 +44,34 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// How the console is served; without it, there is none.
     pub web: Option<web::Config>,
+    /// Where calls are recorded; without it none is.
+    pub recordings: Option<RecordingSettings>,
     /// How the road is run.
     pub worker: worker::Config,
+}
+
+/// Recordings as they are configured.
+#[derive(Clone, Debug)]
+pub struct RecordingSettings {
+    /// The folder on this machine: the spool, and the archive unless there is an object store.
+    pub folder: PathBuf,
+    /// The object store.
+    pub s3: Option<recording::S3>,
+    /// The key that all others hang on.
+    pub key: KeySource,
+    /// The rule of centres that made none in the console.
+    pub policy: tape::Policy,
+    /// What the spool may grow to, in bytes.
+    pub spool_limit: u64,
+}
+
+/// Where the key of the recordings is.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the configuration or the environment.
+    Given(MasterKey),
+    /// In this file, which is made if it is missing.
+    File(PathBuf),
 }
 
 /// The link to the carrier as it is configured.
@@ -138,6 +167,7 @@ struct Raw {
     webhook: Option<RawWebhook>,
     #[serde(default)]
     prompts: RawPrompts,
+    recordings: Option<RawRecordings>,
     #[serde(default)]
     calls: RawCalls,
     web: Option<RawWeb>,
@@ -248,6 +278,43 @@ struct RawPrompts {
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct RawRecordings {
+    keep: String,
+    sample_percent: u8,
+    keep_days: u16,
+    folder: Option<PathBuf>,
+    spool_gigabytes: u64,
+    key: Option<Private<String>>,
+    s3: Option<RawS3>,
+}
+
+impl Default for RawRecordings {
+    fn default() -> Self {
+        Self {
+            keep: "escalated".to_owned(),
+            sample_percent: 5,
+            keep_days: tape::Policy::SHIPPED.keep_days,
+            folder: None,
+            spool_gigabytes: 10,
+            key: None,
+            s3: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawS3 {
+    bucket: String,
+    endpoint: Option<String>,
+    #[serde(default = "default_region")]
+    region: String,
+    access_key_id: Option<Private<String>>,
+    secret_access_key: Option<Private<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RawCalls {
     ring_seconds: u64,
     tolerance_minutes: u64,
@@ -269,6 +336,23 @@ pub fn default_cache() -> Option<PathBuf> {
 
 fn default_database() -> Private<String> {
     "mimamori.sqlite".to_owned().into()
+}
+
+/// The name that most object stores other than Amazon's take for their only region.
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+/// Beside the database's file; in the current folder for a server.
+fn default_recordings(database: &str) -> PathBuf {
+    let file = database.strip_prefix("sqlite:").unwrap_or(database);
+    let file = file.strip_prefix("//").unwrap_or(file);
+    if file.contains("://") {
+        return PathBuf::from("mimamori-recordings");
+    }
+    let path = Path::new(file);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}-recordings"))
 }
 
 fn default_opens_at() -> String {
@@ -324,7 +408,8 @@ fn default_session_hours() -> u64 {
 
 impl Config {
     /// Reads a configuration file. Secrets that it leaves out are taken from the environment:
-    /// `MIMAMORI_TRUNK_PASSWORD`, `MIMAMORI_WEBHOOK_SECRET`, `MIMAMORI_WEB_KEY`,
+    /// `MIMAMORI_TRUNK_PASSWORD`, `MIMAMORI_WEBHOOK_SECRET`, `MIMAMORI_RECORDING_KEY`,
+    /// `MIMAMORI_S3_ACCESS_KEY_ID`, `MIMAMORI_S3_SECRET_ACCESS_KEY`, `MIMAMORI_WEB_KEY`,
     /// `MIMAMORI_OIDC_SECRET`.
     ///
     /// # Errors
@@ -364,8 +449,9 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let content = text.lines().nth(line).unwrap_or_default().trim_start();
-    let holds_secret =
-        ["password", "secret", "url", "database"].iter().any(|key| content.starts_with(key));
+    let holds_secret = ["password", "secret", "url", "database", "key", "access_key_id"]
+        .iter()
+        .any(|key| content.starts_with(key));
     // The message may quote the value.
     let problem = if holds_secret { "a text in quotes is expected" } else { error.message() };
     format!("{} 行目 / line {}: {problem}", line + 1, line + 1)
@@ -416,6 +502,9 @@ impl Reader {
         let calls_per_second = raw.trunk.as_ref().map_or(1, |trunk| trunk.calls_per_second);
         let trunk = raw.trunk.and_then(|trunk| self.trunk(trunk, secret));
         let webhook = raw.webhook.and_then(|webhook| self.webhook(webhook, secret));
+        let recordings = raw
+            .recordings
+            .and_then(|recordings| self.recordings(recordings, raw.database.expose(), secret));
         let web = raw.web.and_then(|web| self.web(web, secret));
         let worker = self.worker(raw.node, &raw.calls, lines, calls_per_second);
         Config {
@@ -430,6 +519,7 @@ impl Reader {
             questionnaire: raw.questionnaire,
             rules: raw.rules,
             web,
+            recordings,
             worker,
         }
     }
@@ -613,6 +703,86 @@ impl Reader {
         Some(config)
     }
 
+    fn recordings(
+        &mut self,
+        raw: RawRecordings,
+        database: &str,
+        secret: &impl Fn(&str) -> Option<String>,
+    ) -> Option<RecordingSettings> {
+        let keep = tape::Keep::parse(&raw.keep, raw.sample_percent);
+        if keep.is_none() {
+            self.fault(
+                "recordings.keep",
+                "none、escalated、sampled、all のどれかにしてください(sample_percent は 0〜100)",
+                "must be none, escalated, sampled or all (sample_percent within 0 and 100)",
+            );
+        }
+        if !(1..=3650).contains(&raw.keep_days) {
+            self.fault(
+                "recordings.keep_days",
+                "1〜3650 日にしてください",
+                "must be within 1 and 3650 days",
+            );
+        }
+        let folder = raw.folder.unwrap_or_else(|| default_recordings(database));
+        let given = raw.key.or_else(|| secret("MIMAMORI_RECORDING_KEY").map(Private::new));
+        let key = match given.map(|text| MasterKey::parse(text.expose())) {
+            Some(Ok(key)) => KeySource::Given(key),
+            None => KeySource::File(folder.with_extension("key")),
+            Some(Err(_)) => {
+                self.fault(
+                    "recordings.key",
+                    "32 バイトを base64 で書いてください(例: openssl rand -base64 32)",
+                    "write 32 bytes in base64 (such as openssl rand -base64 32)",
+                );
+                return None;
+            }
+        };
+        let s3 = raw.s3.and_then(|s3| self.s3(s3, secret));
+        Some(RecordingSettings {
+            folder,
+            s3,
+            key,
+            policy: tape::Policy { keep: keep?, keep_days: raw.keep_days },
+            spool_limit: raw.spool_gigabytes.saturating_mul(1 << 30),
+        })
+    }
+
+    fn s3(
+        &mut self,
+        raw: RawS3,
+        secret: &impl Fn(&str) -> Option<String>,
+    ) -> Option<recording::S3> {
+        let endpoint = raw.endpoint.as_deref();
+        if endpoint.is_some_and(|it| !it.starts_with("https://") && !it.starts_with("http://")) {
+            self.fault(
+                "recordings.s3.endpoint",
+                "https:// で始まるアドレスを書いてください",
+                "write an address that begins with https://",
+            );
+        }
+        let id =
+            raw.access_key_id.or_else(|| secret("MIMAMORI_S3_ACCESS_KEY_ID").map(Private::new));
+        let key = raw
+            .secret_access_key
+            .or_else(|| secret("MIMAMORI_S3_SECRET_ACCESS_KEY").map(Private::new));
+        let (Some(access_key_id), Some(secret_access_key)) = (id, key) else {
+            self.fault(
+                "recordings.s3",
+                "アクセスキーがありません(MIMAMORI_S3_ACCESS_KEY_ID と MIMAMORI_S3_SECRET_ACCESS_KEY)",
+                "there is no access key (MIMAMORI_S3_ACCESS_KEY_ID and MIMAMORI_S3_SECRET_ACCESS_KEY)",
+            );
+            return None;
+        };
+        Some(recording::S3 {
+            endpoint: raw.endpoint,
+            bucket: raw.bucket,
+            region: raw.region,
+            access_key_id,
+            secret_access_key,
+        })
+    }
+
     fn web(
         &mut self,
         raw: RawWeb,
@@ -765,6 +935,46 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recordings_lie_beside_the_database_unless_told_otherwise() {
+        for (database, folder) in [
+            ("mimamori.sqlite", "mimamori-recordings"),
+            ("/var/lib/m/m.db", "/var/lib/m/m-recordings"),
+            ("sqlite:///var/lib/m/m.db", "/var/lib/m/m-recordings"),
+            ("postgres://m@db/m", "mimamori-recordings"),
+        ] {
+            assert_eq!(default_recordings(database), Path::new(folder), "{database}");
+        }
+    }
+
+    #[test]
+    fn recordings_are_off_until_they_are_wanted_and_their_faults_are_told() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Config::parse("m.toml", WHOLE, environment).unwrap();
+        assert!(config.recordings.is_none());
+        let wanted = format!("{WHOLE}\n[recordings]\nkeep = \"sampled\"\nsample_percent = 10\n");
+        let config = Config::parse("m.toml", &wanted, environment).unwrap();
+        let recordings = config.recordings.unwrap();
+        assert_eq!(recordings.policy.keep, tape::Keep::Sampled(10));
+        assert_eq!(recordings.policy.keep_days, 30);
+        let KeySource::File(file) = recordings.key else { panic!("no key was given") };
+        assert_eq!(file, Path::new("mimamori-recordings.key"));
+
+        let wrong =
+            format!("{WHOLE}\n[recordings]\nkeep = \"most\"\nkeep_days = 0\nkey = \"short\"\n");
+        let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
+        for setting in ["recordings.keep:", "recordings.keep_days:", "recordings.key:"] {
+            assert!(told.contains(setting), "{setting}: {told}");
+        }
+        assert!(!told.contains("short"), "{told}");
+        let wrong =
+            format!("{WHOLE}\n[recordings.s3]\nbucket = \"b\"\nendpoint = \"s3.example.jp\"\n");
+        let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
+        for setting in ["recordings.s3:", "recordings.s3.endpoint:"] {
+            assert!(told.contains(setting), "{setting}: {told}");
+        }
+    }
 
     const WHOLE: &str = r#"
         database = "postgres://m:hidden@db/m"

@@ -10,6 +10,7 @@ mod demo;
 mod house;
 mod import;
 mod key;
+mod listen;
 mod service;
 mod simulated;
 mod staff;
@@ -57,6 +58,8 @@ enum Command {
     Observations(views::ObservationsOptions),
     /// 対応が必要なケース / List the cases that need a human
     Cases(views::CasesOptions),
+    /// 録音を聞く / Hear a recording
+    Listen(listen::Options),
     /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
     Check(Configured),
     /// 職員のアカウント / Accounts of the staff
@@ -147,6 +150,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Import(options) => import::run(options).await,
         Command::Observations(options) => views::observations(options).await,
         Command::Cases(options) => views::cases(options).await,
+        Command::Listen(options) => listen::run(options).await,
         Command::Check(configured) => check::run(&configured).await,
         Command::Staff(options) => staff::run(options).await,
         Command::Audit(options) => audit::run(options).await,

@@ -2,6 +2,7 @@
 //! observation, and the staff with what they did.
 
 pub mod audit;
+pub mod care;
 pub mod episode;
 pub mod health_center;
 pub mod import;
@@ -10,6 +11,7 @@ pub mod staff;
 pub mod token;
 
 pub use audit::{Actor, AuditEntry, AuditEvent};
+pub use care::{Contact, Pause, Relation, Signed, StaffNote};
 pub use episode::Episode;
 pub use health_center::HealthCenter;
 pub use patient::{Patient, PatientPhone, PhoneRole, RiskFlag};

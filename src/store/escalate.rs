@@ -493,7 +493,7 @@ macro_rules! select_facts {
     };
 }
 
-async fn case_views(
+pub(super) async fn case_views(
     connection: &mut AnyConnection,
     filter: CaseFilter,
 ) -> Result<Vec<CaseView>, StoreError> {

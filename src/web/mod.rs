@@ -19,6 +19,7 @@ mod guard;
 mod server;
 pub mod tls;
 pub mod ui;
+pub mod upload;
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::base::{Clock, Private};
+use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
@@ -87,8 +89,19 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// When patients are called, so that a plan can be shown before the worker makes it.
+    pub calls: Arc<Calls>,
     /// How the console is served.
     pub config: Arc<Config>,
+}
+
+/// The settings by which the worker plans.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// When slots fall due.
+    pub schedule: schedule::Config,
+    /// What follows a call that did not settle its slot.
+    pub retry: Policy,
 }
 
 /// All routes.

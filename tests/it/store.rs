@@ -253,14 +253,14 @@ impl District {
     }
 
     /// A patient who has taken the call at 9:01.
-    async fn talking(&self, n: u32) -> (PatientId, SlotId, AttemptId) {
+    pub(crate) async fn talking(&self, n: u32) -> (PatientId, SlotId, AttemptId) {
         let (patient, slot, attempt) = self.due(n).await;
         assert_eq!(self.claim(at(9, 0)).await.len(), 1);
         self.store.attempt_answered(at(9, 1), attempt).await.unwrap();
         (patient, slot, attempt)
     }
 
-    async fn answer(&self, attempt: AttemptId, entry: &Entry) {
+    pub(crate) async fn answer(&self, attempt: AttemptId, entry: &Entry) {
         let respondent = Respondent::Patient;
         self.store.record_answer(entry.at, attempt, entry, respondent, FORM).await.unwrap();
     }
@@ -277,7 +277,7 @@ impl District {
     }
 
     /// A fact of a patient, from an attempt.
-    fn fact(rule: &str, priority: Priority, attempt: AttemptId, seq: u32) -> Fact {
+    pub(crate) fn fact(rule: &str, priority: Priority, attempt: AttemptId, seq: u32) -> Fact {
         Fact {
             rule: rule.to_owned(),
             rule_set: "2026-11-01".to_owned(),
@@ -304,12 +304,12 @@ fn claimant(node: &str) -> Claimant {
     }
 }
 
-fn entry(seq: u32, question: &str, answer: Answer) -> Entry {
+pub(crate) fn entry(seq: u32, question: &str, answer: Answer) -> Entry {
     let at = at(9, 2) + SignedDuration::from_secs(i64::from(seq));
     Entry { seq, question: question.to_owned(), asked: 1, keys: "3 7 5".to_owned(), answer, at }
 }
 
-fn outcome(disposition: Disposition, slot_after: SlotState) -> Outcome {
+pub(crate) fn outcome(disposition: Disposition, slot_after: SlotState) -> Outcome {
     let answered = disposition == Disposition::Answered;
     Outcome {
         disposition,
@@ -852,7 +852,11 @@ async fn what_a_crash_left_is_never_dialled_again(database: Database) {
 
 // --- observe
 
-fn observation(store: &Store, patient: PatientId, source: (AttemptId, u32)) -> Observation {
+pub(crate) fn observation(
+    store: &Store,
+    patient: PatientId,
+    source: (AttemptId, u32),
+) -> Observation {
     Observation {
         id: store.mint(at(9, 3)),
         patient,

@@ -2,9 +2,15 @@
 
 mod account;
 pub mod audit;
+mod import;
+mod patient;
+mod plan;
+mod prompts;
+mod rules;
 mod staff;
 mod start;
 mod tokens;
+mod words;
 
 use axum::Router;
 
@@ -12,9 +18,14 @@ use crate::web::Desk;
 
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
-        .merge(start::routes())
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(import::routes())
+        .merge(patient::routes())
+        .merge(plan::routes())
+        .merge(prompts::routes())
+        .merge(rules::routes())
         .merge(staff::routes())
+        .merge(start::routes())
         .merge(tokens::routes())
 }
