@@ -7,12 +7,12 @@ use axum::http::{Method, Request, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 use jiff::SignedDuration;
-use mimamori::registry::{Actor, ApiToken, AuditEntry, Reach, Right, Role, Staff};
+use mimamori::registry::{ApiToken, Reach, Right, Role, Staff};
 use mimamori::web::auth::client::{CSRF_HEADER, new_token};
 use mimamori::web::auth::{Client, Door};
 use mimamori::web::fault::Fault;
 
-use crate::web::{Browser, Office};
+use crate::web::{Browser, Office, entry};
 
 /// Who asks, and what they may.
 async fn who(client: Client) -> Result<String, Fault> {
@@ -49,17 +49,9 @@ async fn token(office: &Office, owner: &Staff, rights: &[Right]) -> String {
         last_used_at: None,
         revoked_at: None,
     };
-    let entry = AuditEntry {
-        actor: Actor::Program,
-        health_center: None,
-        action: "token.added",
-        patient: None,
-        object: String::new(),
-        detail: String::new(),
-    };
     let (secret, hash) = new_token().unwrap();
     let managing = office.store.managing(Reach::Everybody);
-    managing.add_token(office.now(), &token, &hash, &entry).await.unwrap();
+    managing.add_token(office.now(), &token, &hash, &entry("token.added")).await.unwrap();
     secret.expose().clone()
 }
 
