@@ -3,12 +3,14 @@
 mod account;
 mod accounts_by_hand;
 mod carrier;
+mod cases;
 mod crossing;
 mod dialogue;
 mod district;
 mod ears;
 mod import;
 mod kill;
+mod nurse;
 mod patient;
 mod patient_page;
 mod personas;

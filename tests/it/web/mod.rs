@@ -79,6 +79,7 @@ impl Office {
                 schedule: schedule::Config::shipped(),
                 retry: Policy::shipped(),
             }),
+            archive: None,
             config: Arc::new(config),
         };
         let center = HealthCenter {
