@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use mimamori::registry::{Actor, AuditEntry, Role, Staff};
+use mimamori::registry::{Role, Staff};
 use mimamori::web::auth::oidc::{CALLBACK, Config};
 use openidconnect::PrivateSigningKey;
 use openidconnect::core::{CoreJwsSigningAlgorithm, CoreRsaPrivateSigningKey};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::web::{Browser, Office, Page};
+use crate::web::{Browser, Office, Page, entry};
 
 /// What a test makes of the claims before they are signed.
 type Forge = fn(&mut Value);
@@ -171,16 +171,12 @@ async fn token(
 }
 
 async fn link(office: &Office, idp: &Idp, staff: &Staff) {
-    let entry = AuditEntry {
-        actor: Actor::Program,
-        health_center: None,
-        action: "staff.linked",
-        patient: None,
-        object: String::new(),
-        detail: String::new(),
-    };
     let subject = Some((idp.issuer.as_str(), "subject-42"));
-    office.store.link_subject(office.now(), staff.id, subject, &entry).await.unwrap();
+    office
+        .store
+        .link_subject(office.now(), staff.id, subject, &entry("staff.linked"))
+        .await
+        .unwrap();
 }
 
 /// Leaves for the provider, signs in there, and comes back.
