@@ -1,6 +1,7 @@
 //! The patient page over HTTP: who sees what, what staff do there, and how it is drawn.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -245,7 +246,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").unwrap();
         }
         out
     })
@@ -436,13 +437,13 @@ async fn a_pause_is_begun_and_ended() {
     let (status, page) = office.post("scheduler", &format!("{path}/pause"), &other).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(page.contains("すでに休止があります"));
-    office.later(30);
+    office.later(10);
     let scope = Scope { center: office.center.id, clinic: None };
     let plan = office.store.within(scope).care_plan(patient, (DAY, DAY)).await.unwrap();
     let pause = plan.pauses[0].id.to_string();
     let fields = [("pause", pause.as_str())];
     let ended = office.post("scheduler", &format!("{path}/resume"), &fields).await;
-    assert_eq!(ended.0, StatusCode::SEE_OTHER);
+    assert_eq!(ended, (StatusCode::SEE_OTHER, path));
     let slots = office.store.slots_of(patient, DAY).await.unwrap();
     let states: Vec<_> = slots.iter().map(|slot| slot.state).collect();
     assert_eq!(states, [SlotState::Due, SlotState::Due]);

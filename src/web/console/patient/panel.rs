@@ -87,23 +87,16 @@ fn today(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
 
 /// The calls that a day will have, or why it has none.
 fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Markup {
-    match why_none(viewer, timeline, day) {
-        Some(reason) => html! { p.muted { (reason) } },
-        None => {
-            let window = Window::of(&timeline.plan.health_center);
-            let slots = timeline
-                .plan
-                .episode
-                .as_ref()
-                .map(|(episode, _)| slots_on(day, episode, &window, &desk.schedule));
-            html! {
-                ul.plain {
-                    @for slot in slots.unwrap_or_default() {
-                        li {
-                            strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to))
-                        }
-                    }
-                }
+    if let Some(reason) = why_none(viewer, timeline, day) {
+        return html! { p.muted { (reason) } };
+    }
+    let window = Window::of(&timeline.plan.health_center);
+    let episode = timeline.plan.episode.as_ref();
+    let slots = episode.map(|(episode, _)| slots_on(day, episode, &window, &desk.schedule));
+    html! {
+        ul.plain {
+            @for slot in slots.unwrap_or_default() {
+                li { strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to)) }
             }
         }
     }
