@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::civil::Time;
 use serde::Deserialize;
 
@@ -15,8 +17,12 @@ use crate::campaign::pacing::Limits;
 use crate::campaign::{Policy, Window, schedule};
 use crate::notify;
 use crate::prompt;
+use crate::recording;
+use crate::recording::MasterKey;
+use crate::tape;
 use crate::trunk::{self, Credentials, Identity, Template};
 use crate::web;
+use crate::web::auth::{SecondFactor, oidc};
 use crate::worker;
 
 /// Everything that the service needs to know.
@@ -38,8 +44,34 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// How the console is served; without it, there is none.
     pub web: Option<web::Config>,
+    /// Where calls are recorded; without it none is.
+    pub recordings: Option<RecordingSettings>,
     /// How the road is run.
     pub worker: worker::Config,
+}
+
+/// Recordings as they are configured.
+#[derive(Clone, Debug)]
+pub struct RecordingSettings {
+    /// The folder on this machine: the spool, and the archive unless there is an object store.
+    pub folder: PathBuf,
+    /// The object store.
+    pub s3: Option<recording::S3>,
+    /// The key that all others hang on.
+    pub key: KeySource,
+    /// The rule of centres that made none in the console.
+    pub policy: tape::Policy,
+    /// What the spool may grow to, in bytes.
+    pub spool_limit: u64,
+}
+
+/// Where the key of the recordings is.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// In the configuration or the environment.
+    Given(MasterKey),
+    /// In this file, which is made if it is missing.
+    File(PathBuf),
 }
 
 /// The link to the carrier as it is configured.
@@ -135,6 +167,7 @@ struct Raw {
     webhook: Option<RawWebhook>,
     #[serde(default)]
     prompts: RawPrompts,
+    recordings: Option<RawRecordings>,
     #[serde(default)]
     calls: RawCalls,
     web: Option<RawWeb>,
@@ -203,6 +236,37 @@ struct RawWeb {
     idle_minutes: u64,
     #[serde(default = "default_session_hours")]
     session_hours: u64,
+    #[serde(default)]
+    second_factor: RawSecondFactor,
+    key: Option<Private<String>>,
+    #[serde(default)]
+    behind_proxy: bool,
+    certificate: Option<PathBuf>,
+    private_key: Option<PathBuf>,
+    oidc: Option<RawOidc>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawSecondFactor {
+    #[default]
+    Required,
+    Optional,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOidc {
+    issuer: String,
+    client_id: String,
+    client_secret: Option<Private<String>>,
+    redirect: String,
+    #[serde(default = "default_provider_name")]
+    name: String,
+    #[serde(default)]
+    match_email: bool,
+    #[serde(default)]
+    asks_second_factor: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -210,6 +274,43 @@ struct RawWeb {
 struct RawPrompts {
     folder: Option<PathBuf>,
     cache: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawRecordings {
+    keep: String,
+    sample_percent: u8,
+    keep_days: u16,
+    folder: Option<PathBuf>,
+    spool_gigabytes: u64,
+    key: Option<Private<String>>,
+    s3: Option<RawS3>,
+}
+
+impl Default for RawRecordings {
+    fn default() -> Self {
+        Self {
+            keep: "escalated".to_owned(),
+            sample_percent: 5,
+            keep_days: tape::Policy::SHIPPED.keep_days,
+            folder: None,
+            spool_gigabytes: 10,
+            key: None,
+            s3: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawS3 {
+    bucket: String,
+    endpoint: Option<String>,
+    #[serde(default = "default_region")]
+    region: String,
+    access_key_id: Option<Private<String>>,
+    secret_access_key: Option<Private<String>>,
 }
 
 #[derive(Deserialize)]
@@ -235,6 +336,23 @@ pub fn default_cache() -> Option<PathBuf> {
 
 fn default_database() -> Private<String> {
     "mimamori.sqlite".to_owned().into()
+}
+
+/// The name that most object stores other than Amazon's take for their only region.
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+/// Beside the database's file; in the current folder for a server.
+fn default_recordings(database: &str) -> PathBuf {
+    let file = database.strip_prefix("sqlite:").unwrap_or(database);
+    let file = file.strip_prefix("//").unwrap_or(file);
+    if file.contains("://") {
+        return PathBuf::from("mimamori-recordings");
+    }
+    let path = Path::new(file);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}-recordings"))
 }
 
 fn default_opens_at() -> String {
@@ -276,6 +394,10 @@ fn default_web_bind() -> String {
     "127.0.0.1:8080".to_owned()
 }
 
+fn default_provider_name() -> String {
+    "認証基盤".to_owned()
+}
+
 fn default_idle_minutes() -> u64 {
     20
 }
@@ -286,7 +408,9 @@ fn default_session_hours() -> u64 {
 
 impl Config {
     /// Reads a configuration file. Secrets that it leaves out are taken from the environment:
-    /// `MIMAMORI_TRUNK_PASSWORD`, `MIMAMORI_WEBHOOK_SECRET`.
+    /// `MIMAMORI_TRUNK_PASSWORD`, `MIMAMORI_WEBHOOK_SECRET`, `MIMAMORI_RECORDING_KEY`,
+    /// `MIMAMORI_S3_ACCESS_KEY_ID`, `MIMAMORI_S3_SECRET_ACCESS_KEY`, `MIMAMORI_WEB_KEY`,
+    /// `MIMAMORI_OIDC_SECRET`.
     ///
     /// # Errors
     /// With all settings that cannot be meant, not only the first.
@@ -325,8 +449,9 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count();
     let content = text.lines().nth(line).unwrap_or_default().trim_start();
-    let holds_secret =
-        ["password", "secret", "url", "database"].iter().any(|key| content.starts_with(key));
+    let holds_secret = ["password", "secret", "url", "database", "key", "access_key_id"]
+        .iter()
+        .any(|key| content.starts_with(key));
     // The message may quote the value.
     let problem = if holds_secret { "a text in quotes is expected" } else { error.message() };
     format!("{} 行目 / line {}: {problem}", line + 1, line + 1)
@@ -377,7 +502,10 @@ impl Reader {
         let calls_per_second = raw.trunk.as_ref().map_or(1, |trunk| trunk.calls_per_second);
         let trunk = raw.trunk.and_then(|trunk| self.trunk(trunk, secret));
         let webhook = raw.webhook.and_then(|webhook| self.webhook(webhook, secret));
-        let web = raw.web.and_then(|web| self.web(&web));
+        let recordings = raw
+            .recordings
+            .and_then(|recordings| self.recordings(recordings, raw.database.expose(), secret));
+        let web = raw.web.and_then(|web| self.web(web, secret));
         let worker = self.worker(raw.node, &raw.calls, lines, calls_per_second);
         Config {
             database: raw.database,
@@ -391,6 +519,7 @@ impl Reader {
             questionnaire: raw.questionnaire,
             rules: raw.rules,
             web,
+            recordings,
             worker,
         }
     }
@@ -574,7 +703,91 @@ impl Reader {
         Some(config)
     }
 
-    fn web(&mut self, raw: &RawWeb) -> Option<web::Config> {
+    fn recordings(
+        &mut self,
+        raw: RawRecordings,
+        database: &str,
+        secret: &impl Fn(&str) -> Option<String>,
+    ) -> Option<RecordingSettings> {
+        let keep = tape::Keep::parse(&raw.keep, raw.sample_percent);
+        if keep.is_none() {
+            self.fault(
+                "recordings.keep",
+                "none、escalated、sampled、all のどれかにしてください(sample_percent は 0〜100)",
+                "must be none, escalated, sampled or all (sample_percent within 0 and 100)",
+            );
+        }
+        if !(1..=3650).contains(&raw.keep_days) {
+            self.fault(
+                "recordings.keep_days",
+                "1〜3650 日にしてください",
+                "must be within 1 and 3650 days",
+            );
+        }
+        let folder = raw.folder.unwrap_or_else(|| default_recordings(database));
+        let given = raw.key.or_else(|| secret("MIMAMORI_RECORDING_KEY").map(Private::new));
+        let key = match given.map(|text| MasterKey::parse(text.expose())) {
+            Some(Ok(key)) => KeySource::Given(key),
+            None => KeySource::File(folder.with_extension("key")),
+            Some(Err(_)) => {
+                self.fault(
+                    "recordings.key",
+                    "32 バイトを base64 で書いてください(例: openssl rand -base64 32)",
+                    "write 32 bytes in base64 (such as openssl rand -base64 32)",
+                );
+                return None;
+            }
+        };
+        let s3 = raw.s3.and_then(|s3| self.s3(s3, secret));
+        Some(RecordingSettings {
+            folder,
+            s3,
+            key,
+            policy: tape::Policy { keep: keep?, keep_days: raw.keep_days },
+            spool_limit: raw.spool_gigabytes.saturating_mul(1 << 30),
+        })
+    }
+
+    fn s3(
+        &mut self,
+        raw: RawS3,
+        secret: &impl Fn(&str) -> Option<String>,
+    ) -> Option<recording::S3> {
+        let endpoint = raw.endpoint.as_deref();
+        if endpoint.is_some_and(|it| !it.starts_with("https://") && !it.starts_with("http://")) {
+            self.fault(
+                "recordings.s3.endpoint",
+                "https:// で始まるアドレスを書いてください",
+                "write an address that begins with https://",
+            );
+        }
+        let id =
+            raw.access_key_id.or_else(|| secret("MIMAMORI_S3_ACCESS_KEY_ID").map(Private::new));
+        let key = raw
+            .secret_access_key
+            .or_else(|| secret("MIMAMORI_S3_SECRET_ACCESS_KEY").map(Private::new));
+        let (Some(access_key_id), Some(secret_access_key)) = (id, key) else {
+            self.fault(
+                "recordings.s3",
+                "アクセスキーがありません(MIMAMORI_S3_ACCESS_KEY_ID と MIMAMORI_S3_SECRET_ACCESS_KEY)",
+                "there is no access key (MIMAMORI_S3_ACCESS_KEY_ID and MIMAMORI_S3_SECRET_ACCESS_KEY)",
+            );
+            return None;
+        };
+        Some(recording::S3 {
+            endpoint: raw.endpoint,
+            bucket: raw.bucket,
+            region: raw.region,
+            access_key_id,
+            secret_access_key,
+        })
+    }
+
+    fn web(
+        &mut self,
+        raw: RawWeb,
+        secret: &impl Fn(&str) -> Option<String>,
+    ) -> Option<web::Config> {
         for (setting, value, most) in [
             ("web.idle_minutes", raw.idle_minutes, 60),
             ("web.session_hours", raw.session_hours, 24),
@@ -587,11 +800,92 @@ impl Reader {
                 );
             }
         }
+        let bind = self.parsed::<SocketAddr>("web.bind", &raw.bind, "127.0.0.1:8080");
+        let tls = match (raw.certificate, raw.private_key) {
+            (Some(certificate), Some(key)) => Some(web::tls::Files { certificate, key }),
+            (None, None) => None,
+            _ => {
+                self.fault(
+                    "web.certificate",
+                    "certificate と private_key は両方を設定してください",
+                    "certificate and private_key go together",
+                );
+                None
+            }
+        };
+        let is_open = bind.is_some_and(|bind| !bind.ip().is_loopback());
+        if is_open && tls.is_none() && !raw.behind_proxy {
+            self.fault(
+                "web.bind",
+                "この機械の外から使うには TLS(certificate と private_key)か behind_proxy = true が要ります",
+                "to be used from outside this machine it needs TLS (certificate and private_key), \
+                 or behind_proxy = true",
+            );
+        }
+        let key = raw.key.or_else(|| secret("MIMAMORI_WEB_KEY").map(Private::new));
+        let key = key.and_then(|key| self.key("web.key", &key));
+        let oidc = raw.oidc.map(|oidc| self.oidc(oidc, secret));
         Some(web::Config {
-            bind: self.parsed("web.bind", &raw.bind, "127.0.0.1:8080")?,
+            bind: bind?,
             idle_timeout: Duration::from_secs(raw.idle_minutes * 60),
             session_timeout: Duration::from_secs(raw.session_hours * 3600),
+            second_factor: match raw.second_factor {
+                RawSecondFactor::Required => SecondFactor::Required,
+                RawSecondFactor::Optional => SecondFactor::Optional,
+            },
+            key,
+            behind_proxy: raw.behind_proxy,
+            tls,
+            oidc,
         })
+    }
+
+    /// 32 bytes in base 64.
+    fn key(&mut self, setting: &str, text: &Private<String>) -> Option<Private<[u8; 32]>> {
+        let bytes = BASE64_STANDARD.decode(text.expose().trim()).ok();
+        let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        if key.is_none() {
+            self.fault(
+                setting,
+                "32 バイトを base64 で書いてください(例: openssl rand -base64 32)",
+                "must be 32 bytes in base 64 (for instance: openssl rand -base64 32)",
+            );
+        }
+        key.map(Private::new)
+    }
+
+    fn oidc(&mut self, raw: RawOidc, secret: &impl Fn(&str) -> Option<String>) -> oidc::Config {
+        let is_safe = |url: &str| {
+            url.starts_with("https://")
+                || ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|here| {
+                    url.strip_prefix(here).is_some_and(|rest| rest.starts_with([':', '/']))
+                })
+        };
+        for (setting, url) in
+            [("web.oidc.issuer", &raw.issuer), ("web.oidc.redirect", &raw.redirect)]
+        {
+            if !is_safe(url) {
+                self.fault(setting, "https:// で始めてください", "must begin with https://");
+            }
+        }
+        if !raw.redirect.ends_with(oidc::CALLBACK) {
+            self.fault(
+                "web.oidc.redirect",
+                &format!("{} で終わるアドレスにしてください", oidc::CALLBACK),
+                &format!("must end with {}", oidc::CALLBACK),
+            );
+        }
+        oidc::Config {
+            issuer: raw.issuer,
+            client_id: raw.client_id,
+            client_secret: raw
+                .client_secret
+                .or_else(|| secret("MIMAMORI_OIDC_SECRET").map(Private::new)),
+            redirect: raw.redirect,
+            name: raw.name,
+            match_email: raw.match_email,
+            asks_second_factor: raw.asks_second_factor,
+        }
     }
 
     fn worker(
@@ -641,6 +935,46 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn recordings_lie_beside_the_database_unless_told_otherwise() {
+        for (database, folder) in [
+            ("mimamori.sqlite", "mimamori-recordings"),
+            ("/var/lib/m/m.db", "/var/lib/m/m-recordings"),
+            ("sqlite:///var/lib/m/m.db", "/var/lib/m/m-recordings"),
+            ("postgres://m@db/m", "mimamori-recordings"),
+        ] {
+            assert_eq!(default_recordings(database), Path::new(folder), "{database}");
+        }
+    }
+
+    #[test]
+    fn recordings_are_off_until_they_are_wanted_and_their_faults_are_told() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Config::parse("m.toml", WHOLE, environment).unwrap();
+        assert!(config.recordings.is_none());
+        let wanted = format!("{WHOLE}\n[recordings]\nkeep = \"sampled\"\nsample_percent = 10\n");
+        let config = Config::parse("m.toml", &wanted, environment).unwrap();
+        let recordings = config.recordings.unwrap();
+        assert_eq!(recordings.policy.keep, tape::Keep::Sampled(10));
+        assert_eq!(recordings.policy.keep_days, 30);
+        let KeySource::File(file) = recordings.key else { panic!("no key was given") };
+        assert_eq!(file, Path::new("mimamori-recordings.key"));
+
+        let wrong =
+            format!("{WHOLE}\n[recordings]\nkeep = \"most\"\nkeep_days = 0\nkey = \"short\"\n");
+        let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
+        for setting in ["recordings.keep:", "recordings.keep_days:", "recordings.key:"] {
+            assert!(told.contains(setting), "{setting}: {told}");
+        }
+        assert!(!told.contains("short"), "{told}");
+        let wrong =
+            format!("{WHOLE}\n[recordings.s3]\nbucket = \"b\"\nendpoint = \"s3.example.jp\"\n");
+        let told = Config::parse("m.toml", &wrong, environment).unwrap_err().to_string();
+        for setting in ["recordings.s3:", "recordings.s3.endpoint:"] {
+            assert!(told.contains(setting), "{setting}: {told}");
+        }
+    }
 
     const WHOLE: &str = r#"
         database = "postgres://m:hidden@db/m"
@@ -735,6 +1069,34 @@ mod tests {
         設定ファイル m.toml を解釈できません / cannot understand the configuration m.toml:
         2 行目 / line 2: unknown field `ring_second`, expected one of `ring_seconds`, `tolerance_minutes`, `attempts`
         ");
+    }
+
+    #[test]
+    fn a_console_for_others_needs_tls() {
+        for (web, expected) in [
+            ("", "none"),
+            ("bind = \"192.0.2.1:443\"", "web.bind"),
+            ("bind = \"192.0.2.1:443\"\nbehind_proxy = true", "none"),
+            ("bind = \"0.0.0.0:443\"\ncertificate = \"c.pem\"", "web.certificate"),
+            ("bind = \"0.0.0.0:443\"\ncertificate = \"c.pem\"\nprivate_key = \"k.pem\"", "none"),
+            ("key = \"short\"", "web.key"),
+            ("second_factor = \"never\"", "unknown variant"),
+            (
+                "[web.oidc]\nissuer = \"http://idp.example\"\nclient_id = \"m\"\n\
+                 redirect = \"https://m.example/login/oidc/callback\"",
+                "web.oidc.issuer",
+            ),
+            (
+                "[web.oidc]\nissuer = \"https://idp.example\"\nclient_id = \"m\"\n\
+                 redirect = \"https://m.example/elsewhere\"",
+                "web.oidc.redirect",
+            ),
+        ] {
+            let center = "[[health_center]]\ncode = \"a\"\nname = \"あ\"\nkana = \"ア\"\n\
+                desk_phone = \"03-0000-0000\"\n";
+            let told = faults(&format!("{center}[web]\n{web}"));
+            assert!(told.contains(expected), "{web}: {told}");
+        }
     }
 
     #[test]

@@ -51,10 +51,12 @@
 //! | 4 plan and talk | [`campaign`] | slots, windows, attempts, retries, pace |
 //! | | [`ivr`] | questionnaire, catalogue, interview |
 //! | 5 meaning | [`observation`] | answers as coded facts |
+//! | | [`tape`] | what is kept of a call's sound, how long, and what happened when in it |
 //! | 6 alarm | [`escalation`] | rules, findings, cases |
 //! | 7 adapters | [`store`] | the only SQL |
 //! | | [`trunk`] | the carrier: sockets, media threads, drivers |
 //! | | [`prompt`] | the catalogue as sound: voice, recordings, cache |
+//! | | [`recording`] | sound at rest: sealed files, the spool, the archive |
 //! | | [`notify`] | signed webhooks |
 //! | 8 verbs | [`worker`] | the road |
 //! | | [`web`] | the staff console and its API |
@@ -105,6 +107,7 @@
 //! | **questionnaire**, **question**, **answer** | what is asked |
 //! | **transcript** | what was asked and pressed |
 //! | **observation** | a coded fact about a patient at a time |
+//! | **recording**, **mark** | a call's sound as it is kept; what happened at a moment of it |
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
@@ -124,11 +127,13 @@ pub mod campaign;
 pub mod ivr;
 
 pub mod observation;
+pub mod tape;
 
 pub mod escalation;
 
 pub mod notify;
 pub mod prompt;
+pub mod recording;
 pub mod store;
 pub mod trunk;
 

@@ -104,6 +104,22 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
             report.note(&what, ready, |()| format!("{} prompts", needed.len()))?;
         }
     }
+    match &config.recordings {
+        None => report.good("録音 / recordings", "設定なし / none configured")?,
+        Some(settings) => {
+            let checked = match house::archive(settings) {
+                Ok(archive) => archive.check().await.map_err(Into::into),
+                Err(error) => Err(error),
+            };
+            report.note("録音 / recordings", checked, |()| {
+                let place = match &settings.s3 {
+                    Some(s3) => format!("s3://{}", s3.bucket),
+                    None => settings.folder.display().to_string(),
+                };
+                format!("{} ({place})", settings.policy.keep.as_str())
+            })?;
+        }
+    }
     match &config.webhook {
         None => report.good("通知 / webhook", "設定なし / none configured")?,
         Some(webhook) => {

@@ -5,24 +5,27 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::civil::Date;
-use tracing::info;
+use tracing::{error, info, warn};
 
+use crate::app::key;
 use crate::base::Clock;
 use crate::base::id::HealthCenterId;
 use crate::call::Carrier;
-use crate::config::{Config, HealthCenterSettings, TrunkSettings};
+use crate::config::{Config, HealthCenterSettings, KeySource, RecordingSettings, TrunkSettings};
 use crate::escalation::RuleSet;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::session::{Profile, utterances};
 use crate::ivr::{Blank, Questionnaire, Script, Utterance, parse};
 use crate::notify::Webhook;
 use crate::prompt::{Library, Pace};
+use crate::recording;
+use crate::recording::{Archive, MasterKey, Recorder};
 use crate::registry::HealthCenter;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
-use crate::web::Desk;
-use crate::worker::{Progress, Road};
+use crate::web::{Calls, Desk};
+use crate::worker::{Progress, Recordings, Road};
 
 /// All that stands before the first call can be placed.
 pub(super) struct House {
@@ -31,13 +34,15 @@ pub(super) struct House {
     pub(super) questionnaire: Arc<Questionnaire>,
     pub(super) rules: RuleBook,
     pub(super) library: Arc<Library>,
+    pub(super) recordings: Option<Recordings>,
 }
 
 /// Opens and reads everything, and makes every prompt ready that an interview can need.
 ///
 /// # Errors
 /// If anything is missing: it is better not to start than to fall silent before a patient.
-pub(super) async fn build(config: Config, clock: &Clock) -> anyhow::Result<House> {
+pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<House> {
+    key::complete(&mut config)?;
     let store = super::open_store(&config.database).await?;
     let now = clock.now();
     for settings in &config.health_centers {
@@ -59,7 +64,14 @@ pub(super) async fn build(config: Config, clock: &Clock) -> anyhow::Result<House
         .await
         .context("the speech broke off")?
         .context("prompts are missing, so nobody can be called")?;
-    Ok(House { config, store, questionnaire, rules, library })
+    let recordings = recordings(&config)?;
+    if let Some(recordings) = &recordings
+        && let Err(error) = recordings.archive.check().await
+    {
+        // Calls matter more; the spool takes what the archive does not.
+        error!("the archive of recordings does not work: {:#}", anyhow::Error::from(error));
+    }
+    Ok(House { config, store, questionnaire, rules, library, recordings })
 }
 
 impl House {
@@ -83,7 +95,10 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
-            schedule: Arc::new(self.config.worker.schedule.clone()),
+            calls: Arc::new(Calls {
+                schedule: self.config.worker.schedule.clone(),
+                retry: self.config.worker.retry.clone(),
+            }),
             config: Arc::new(config),
         })
     }
@@ -101,6 +116,7 @@ impl House {
             rules: self.rules,
             clock,
             webhook: self.config.webhook.map(Webhook::new).transpose()?,
+            recordings: self.recordings,
             config: self.config.worker,
             progress: Progress::new(),
         })
@@ -139,6 +155,46 @@ pub(super) fn questionnaire(
     Ok(Arc::new(questionnaire))
 }
 
+/// What calls are recorded with, if that is wanted.
+pub(super) fn recordings(config: &Config) -> anyhow::Result<Option<Recordings>> {
+    let Some(settings) = &config.recordings else { return Ok(None) };
+    let archive = archive(settings)?;
+    let recorder = Recorder::start(&archive).context("the recorder cannot start")?;
+    Ok(Some(Recordings { archive, recorder, policy: settings.policy }))
+}
+
+/// Where recordings are kept. Makes the file of the key if there is none.
+pub(super) fn archive(settings: &RecordingSettings) -> anyhow::Result<Archive> {
+    let key = match &settings.key {
+        KeySource::Given(key) => key.clone(),
+        KeySource::File(path) => {
+            let shown = path.display();
+            let (key, is_new) = MasterKey::load_or_make(path).with_context(|| {
+                format!("録音の鍵 {shown} を使えません / cannot use the recordings' key {shown}")
+            })?;
+            if is_new {
+                warn!(
+                    "録音の鍵を {shown} に作りました。なくすと録音は二度と聞けません。\
+                     データベースとは別の場所に控えを取ってください / the key of the recordings was \
+                     made: keep a copy of {shown}, apart from the database's; without it no \
+                     recording can ever be heard"
+                );
+            }
+            key
+        }
+    };
+    let config = recording::Config {
+        folder: settings.folder.clone(),
+        s3: settings.s3.clone(),
+        key,
+        spool_limit: settings.spool_limit,
+    };
+    Archive::open(&config).with_context(|| {
+        let folder = settings.folder.display();
+        format!("録音の置き場所 {folder} を使えません / cannot use the folder {folder}")
+    })
+}
+
 /// The shipped rules and the configured ones.
 pub(super) fn rules(config: &Config) -> anyhow::Result<RuleBook> {
     let mut sets = Vec::new();
@@ -174,6 +230,8 @@ pub(super) fn for_any_patient(
                 next_call: None,
                 today,
                 leave_message: false,
+                is_recorded: true,
+                takes_messages: true,
             };
             all.extend(utterances(questionnaire, &profile));
         }

@@ -14,18 +14,20 @@ use crate::base::clock::timestamp;
 use crate::base::{Clock, Language, Now, PhoneNumber, Private};
 use crate::call::{Completion, Respondent};
 use crate::campaign::pacing::Limits;
-use crate::config::{HealthCenterSettings, default_cache};
+use crate::config::{HealthCenterSettings, KeySource, RecordingSettings, default_cache};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Answer, Questionnaire, YesNo};
 use crate::observation::Channel;
 use crate::prompt::{self, Library, Pace};
+use crate::recording::Recorder;
 use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
 use crate::sim::{self, carrier};
 use crate::sim::{Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper};
 use crate::store::{Report, Store};
+use crate::tape;
 use crate::trunk::media::{self, Engine};
 use crate::trunk::{self, Codec, Identity, Trunk};
-use crate::worker::{self, Progress, Road};
+use crate::worker::{self, Progress, Recordings, Road};
 
 /// What the simulation is to be like.
 pub(super) struct Plan<'a> {
@@ -112,6 +114,17 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     .context("the simulated carrier cannot start")?;
     let engine = Engine::start(&media::Config { threads: 1, ports: 30_000..=39_999 })?;
     let trunk = Trunk::start(trunk_config(&carrier, &plan)?, engine, clock.clone()).await?;
+    // Beside the database, so that `listen --database` finds both.
+    let recordings = RecordingSettings {
+        folder: plan.folder.join("mimamori-recordings"),
+        s3: None,
+        key: KeySource::File(plan.folder.join("mimamori-recordings.key")),
+        policy: tape::Policy { keep: tape::Keep::All, keep_days: 30 },
+        spool_limit: 1 << 30,
+    };
+    let archive = house::archive(&recordings)?;
+    let recorder = Recorder::start(&archive).context("the recorder cannot start")?;
+    let recordings = Recordings { archive, recorder, policy: recordings.policy };
     let road = Road {
         store,
         carrier: Arc::new(Taught::new(trunk.clone(), repertoire)),
@@ -120,6 +133,7 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
         rules: RuleBook::shipped()?,
         clock: clock.clone(),
         webhook: None,
+        recordings: Some(recordings),
         config: worker::Config {
             ring_timeout: Duration::from_secs(30),
             limits: Limits {

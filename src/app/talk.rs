@@ -191,6 +191,8 @@ impl Conversation<'_> {
                     ))?;
                     self.session.handle_input(self.now, Input::Recorded(concern));
                 }
+                Output::BeginMessage => println_to_person("  [聞いています / listening]")?,
+                Output::EndMessage(_) => println_to_person("  [ここまで / that was it]")?,
                 Output::HangUp => {
                     self.is_over = true;
                     println_to_person("  [切断 / hung up]")?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{Digit, PhoneNumber};
-use crate::call::{Clip, Disposition, Timeline};
+use crate::call::{Clip, Disposition, Tap, Timeline};
 
 /// Places calls.
 pub trait Carrier: Send + Sync + 'static {
@@ -33,6 +33,9 @@ pub struct DialRequest {
     pub ring_timeout: Duration,
     /// Names the call in logs and spans: the attempt's id, never a person.
     pub label: String,
+    /// Where the sound goes besides, from the answer on, if the call is recorded. A carrier
+    /// without sound drops it.
+    pub tap: Option<Tap>,
 }
 
 /// One call, from dialling to its end.

@@ -141,7 +141,8 @@ pub enum Lane {
 /// Listens to the sound itself: the simulator, and recordings.
 pub trait Ear: Send {
     /// Hears one packet of G.711. The timestamp counts samples; where it jumps, nothing was sent,
-    /// or it was lost.
+    /// or it was lost. A packet without sound, such as a key, is heard as an empty one; of ours
+    /// there is one in every frame that is not left out.
     fn hear(&mut self, lane: Lane, codec: Codec, timestamp: u32, payload: &[u8]);
 }
 
@@ -251,6 +252,7 @@ impl Media {
     ) -> Option<(usize, SocketAddr)> {
         self.notice_silence(now);
         let Some(target) = self.target() else {
+            self.listener.hear_ours(self.config.codec, self.sender.timestamp(), &[]);
             self.sender.skip(1);
             self.sent_at = None;
             return None;
@@ -266,14 +268,13 @@ impl Media {
         let (written, length) = if let Some((event, payload_type)) = event {
             let payload = event.payload.to_bytes();
             body[..payload.len()].copy_from_slice(&payload);
+            self.listener.hear_ours(self.config.codec, timestamp, &[]);
             let header = self.sender.event(payload_type, event.marker, event.began, payload.len());
             (header, payload.len())
         } else {
             let body = &mut body[..FRAME_BYTES];
             self.say_frame(now, body);
-            if let Some(ear) = &mut self.listener.ear {
-                ear.hear(Lane::Ours, self.config.codec, timestamp, body);
-            }
+            self.listener.hear_ours(self.config.codec, timestamp, body);
             (self.sender.sound(self.config.payload_type, FRAME_BYTES), FRAME_BYTES)
         };
         if let Some(header) = header.first_chunk_mut() {
@@ -556,6 +557,12 @@ impl Listener {
 
     fn is_needed(&self) -> bool {
         self.ear.is_some() || self.hints == Hints::On
+    }
+
+    fn hear_ours(&mut self, codec: Codec, timestamp: u32, payload: &[u8]) {
+        if let Some(ear) = &mut self.ear {
+            ear.hear(Lane::Ours, codec, timestamp, payload);
+        }
     }
 
     fn hear(&mut self, timestamp: u32, payload: &[u8], happened: &mut VecDeque<MediaEvent>) {

@@ -15,6 +15,7 @@ pub mod disposition;
 pub mod leg;
 pub mod media;
 pub mod respondent;
+pub mod tap;
 pub mod timeline;
 
 pub use carrier::{Carrier, DialRequest, Ended, Heard, Line, LineEvent};
@@ -22,4 +23,5 @@ pub use clip::{Clip, FRAME_BYTES, FRAME_TIME};
 pub use completion::Completion;
 pub use disposition::Disposition;
 pub use respondent::Respondent;
+pub use tap::{Reel, Tap};
 pub use timeline::Timeline;

@@ -1,8 +1,10 @@
 //! When a human must act: rules as versioned data, findings, and the cases they open.
 
 pub mod case;
+pub mod edit;
 pub mod evaluate;
 pub mod rule;
+pub mod trial;
 
 pub use case::{Case, CaseState, Change, Fact, FactSource};
 pub use evaluate::{

@@ -16,6 +16,7 @@
 
 pub mod catalog;
 pub mod gather;
+mod message;
 pub mod parse;
 pub mod phrase;
 pub mod questionnaire;

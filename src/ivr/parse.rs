@@ -1,12 +1,14 @@
 //! Reads a questionnaire from TOML; errors name the line.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
 use crate::ivr::catalog::Lines;
 use crate::ivr::questionnaire::{
-    ChoiceKeys, Condition, Kind, Need, NumberFormat, Question, Questionnaire, Test, Unit,
+    ChoiceKeys, Condition, Kind, MessageStep, Need, NumberFormat, Question, Questionnaire, Test,
+    Unit,
 };
 use crate::ivr::{Answer, Catalog, Script};
 
@@ -114,8 +116,40 @@ impl Reader<'_> {
             }
             _ => self.fault(1, "at least one [[question]] is needed"),
         }
+        let message = match fields.fields.remove("message") {
+            None => None,
+            Some(Field { value: DeValue::Table(table), line }) => {
+                let fields = self.fields(line, table);
+                self.message(fields)
+            }
+            Some(Field { line, .. }) => {
+                self.fault(line, "write the message as [message]");
+                None
+            }
+        };
         self.refuse_rest(fields);
-        Some(Questionnaire { id: id?, version: version?.ok()?, questions })
+        Some(Questionnaire { id: id?, version: version?.ok()?, questions, message })
+    }
+
+    fn message(&mut self, mut fields: Fields<'_>) -> Option<MessageStep> {
+        let [offer, begin, unheard, signal, thanks] =
+            ["offer", "begin", "unheard", "signal", "thanks"]
+                .map(|key| self.prompt(&mut fields, key, 0));
+        let line = fields.line_of("seconds");
+        let seconds = self.integer(&mut fields, "seconds").and_then(|n| u64::try_from(n).ok());
+        let seconds = seconds.filter(|seconds| (5..=60).contains(seconds));
+        if seconds.is_none() {
+            self.fault(line, "`seconds` must be between 5 and 60");
+        }
+        self.refuse_rest(fields);
+        Some(MessageStep {
+            offer: offer?,
+            begin: begin?,
+            unheard: unheard?,
+            signal: signal?,
+            thanks: thanks?,
+            longest: Duration::from_secs(seconds?),
+        })
     }
 
     fn question(&mut self, mut fields: Fields<'_>, earlier: &[Question]) -> Option<Question> {

@@ -4,6 +4,7 @@
 //! lets only valid ones pass; nothing above checks again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ivr::{Answer, Catalog, Script, YesNo, parse};
 
@@ -19,6 +20,26 @@ pub struct Questionnaire {
     pub version: u32,
     /// The questions in the order in which they are put.
     pub questions: Vec<Question>,
+    /// The last step, in which the patient may say something to the staff.
+    pub message: Option<MessageStep>,
+}
+
+/// What is said around a message to the staff, by the names of the prompts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MessageStep {
+    /// Asks whether there is something to say: 1 is yes, 2 is no.
+    pub offer: String,
+    /// Tells to speak after the signal.
+    pub begin: String,
+    /// Tells the same to somebody who speaks but presses no key. Nobody knows who that is, so it
+    /// must hold no word on health.
+    pub unheard: String,
+    /// The signal.
+    pub signal: String,
+    /// Said when something was heard.
+    pub thanks: String,
+    /// How long it may last.
+    pub longest: Duration,
 }
 
 /// One question.

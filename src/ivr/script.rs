@@ -32,6 +32,7 @@ use jiff::civil::date;
 
 use crate::base::{Digit, Now, Private};
 use crate::call::Heard;
+use crate::ivr::session::Message;
 use crate::ivr::{
     Answer, Catalog, Concern, Entry, Input, Output, Profile, Questionnaire, Script, Session,
 };
@@ -91,6 +92,8 @@ pub enum Event {
     PressEarly(Vec<Digit>),
     /// Nobody does anything until patience ends.
     Silence,
+    /// What is being said is heard to its end.
+    Listen,
     /// Something is heard.
     Hear(Heard),
     /// The far end hangs up.
@@ -170,6 +173,7 @@ impl Player<'_> {
                 self.press(digits);
             }
             Event::Silence => self.let_time_pass(),
+            Event::Listen => {}
             Event::Hear(heard) => self.feed(Input::Heard(*heard)),
             Event::HangUp => self.feed(Input::HungUp),
         }
@@ -236,6 +240,13 @@ impl Player<'_> {
                     Output::Record(entry) => {
                         self.lines.push(describe(&entry));
                         inputs.push_back(self.weigh(&entry));
+                    }
+                    Output::BeginMessage => self.lines.push("listens".to_owned()),
+                    Output::EndMessage(Message::Spoken) => {
+                        self.lines.push("has heard a message".to_owned());
+                    }
+                    Output::EndMessage(Message::Empty) => {
+                        self.lines.push("has heard nothing".to_owned());
                     }
                     Output::HangUp => {
                         self.says_until = None;
@@ -338,7 +349,11 @@ impl Recorder {
                 self.is_same = false;
             }
             Output::StopSaying | Output::HangUp => self.is_saying = false,
-            Output::Identified(_) | Output::Record(_) | Output::Wait(_) => {}
+            Output::Identified(_)
+            | Output::Record(_)
+            | Output::BeginMessage
+            | Output::EndMessage(_)
+            | Output::Wait(_) => {}
         }
     }
 
@@ -378,6 +393,7 @@ impl fmt::Display for Event {
             Self::Answered => f.write_str("answered"),
             Self::Press(digits) => write!(f, "press {}", keys(digits)),
             Self::PressEarly(digits) => write!(f, "press early {}", keys(digits)),
+            Self::Listen => f.write_str("listen"),
             Self::Silence => f.write_str("silence"),
             Self::Hear(Heard::Speech) => f.write_str("hear speech"),
             Self::Hear(Heard::Quiet(time)) => write!(f, "hear quiet {}", time.as_secs_f64()),
@@ -396,6 +412,7 @@ impl Event {
             ["press", "early", digits] => Self::PressEarly(keys(digits)?),
             ["press", digits] => Self::Press(keys(digits)?),
             ["silence"] => Self::Silence,
+            ["listen"] => Self::Listen,
             ["hear", "speech"] => Self::Hear(Heard::Speech),
             ["hear", "beep"] => Self::Hear(Heard::Beep),
             ["hear", "quiet", seconds] => {
@@ -438,6 +455,8 @@ impl fmt::Display for Dialogue {
             (profile.slow_speech, "slow speech: yes"),
             (profile.family_may_answer, "family may answer: yes"),
             (profile.leave_message, "leave message: yes"),
+            (profile.is_recorded, "recorded: yes"),
+            (profile.takes_messages, "takes messages: yes"),
         ] {
             if is_set {
                 writeln!(f, "{line}")?;
@@ -511,6 +530,8 @@ impl Dialogue {
             "next call" => profile.next_call = Some(value.parse().ok()?),
             "slow speech" => profile.slow_speech = value == "yes",
             "family may answer" => profile.family_may_answer = value == "yes",
+            "recorded" => profile.is_recorded = value == "yes",
+            "takes messages" => profile.takes_messages = value == "yes",
             "leave message" => profile.leave_message = value == "yes",
             "answered before" => {
                 let [question, answer] = words.as_slice() else { return None };
@@ -550,6 +571,8 @@ impl Profile {
             next_call: None,
             today: date(2026, 11, 22),
             leave_message: false,
+            is_recorded: false,
+            takes_messages: false,
         }
     }
 }

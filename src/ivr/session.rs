@@ -15,7 +15,7 @@
 //!                       ▲                         │ Identified
 //!                       │                         ▼
 //!                    Telling ◄──nothing due── Asking ◄─────────────┐
-//!                   (closing)                     │ Record         │ Recorded
+//!               (closing), Offering               │ Record         │ Recorded
 //!                       ▲                         ▼                │
 //!                       └──not recorded────── Recording ──► Telling (emergency)
 //! ```
@@ -31,6 +31,9 @@
 //! alarm. At the first silence, and after the last of them, the call closes with the number, so
 //! that the line is free to call for help. Everything else is left for the nurse's call.
 //!
+//! At the end, where a recording is kept, what the patient wants to say to the staff is listened to
+//! for half a minute; the same is offered once to somebody who speaks but presses no key.
+//!
 //! Before the birth date was right no word is said of health or illness, and its keys are kept
 //! nowhere.
 
@@ -44,7 +47,8 @@ use jiff::civil::{Date, DateTime};
 use crate::base::{Digit, Now, Private};
 use crate::call::{Completion, Heard, Respondent};
 use crate::ivr::gather::{Gather, Gathered, Wanted};
-use crate::ivr::questionnaire::{Kind, NumberFormat, Question};
+use crate::ivr::message::Listening;
+use crate::ivr::questionnaire::{Kind, MessageStep, NumberFormat, Question};
 use crate::ivr::{Answer, Entry, Questionnaire, Script, Utterance, YesNo};
 
 pub use crate::ivr::speech::utterances;
@@ -79,6 +83,10 @@ pub struct Profile {
     pub today: Date,
     /// Say a neutral sentence to an answering machine after its beep; leave nothing otherwise.
     pub leave_message: bool,
+    /// The call is recorded, and the greeting says so.
+    pub is_recorded: bool,
+    /// What the patient wants to say to the staff can be kept.
+    pub takes_messages: bool,
 }
 
 /// What the driver tells a [`Session`]. Its `Debug` hides keys: they may prove an identity.
@@ -128,10 +136,23 @@ pub enum Output {
     Identified(Respondent),
     /// An answer is settled: commit it, have the rules weigh it, then tell [`Input::Recorded`].
     Record(Entry),
+    /// Keep what is heard from now on: it is meant for the staff.
+    BeginMessage,
+    /// That was it.
+    EndMessage(Message),
     /// End the call.
     HangUp,
     /// Nothing more to do until this instant, or until something happens if `None`.
     Wait(Option<Instant>),
+}
+
+/// Whether something was said after [`Output::BeginMessage`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// Somebody spoke: the staff must hear it.
+    Spoken,
+    /// Nobody did.
+    Empty,
 }
 
 /// How long to wait for somebody to speak before greeting.
@@ -160,6 +181,8 @@ const HOLD: Duration = Duration::from_secs(30);
 const GUARDED: Duration = Duration::from_millis(1500);
 /// No new question after this long.
 const CLOSES_AFTER: Duration = Duration::from_secs(450);
+/// A message is offered only if so much is left before that.
+const ROOM_FOR_MESSAGE: Duration = Duration::from_secs(75);
 /// The whole call is at most this long.
 const ENDS_AFTER: Duration = Duration::from_mins(8);
 
@@ -196,6 +219,10 @@ pub struct Session {
     warned: bool,
     /// Questions in a row that nobody reacted to.
     n_silent: u32,
+    /// What the patient wants to say is being listened to.
+    listening: Option<Listening>,
+    /// A message was offered.
+    offered: bool,
     /// No new question from here on.
     closes_at: Option<Instant>,
     /// The call ends here at the latest.
@@ -222,6 +249,10 @@ enum Stage {
     Recording,
     /// Something is said that no key cuts.
     Telling(Next),
+    /// Is there something to say to the staff?
+    Offering,
+    /// It is being said.
+    Listening,
     /// A machine beeped; its recording is about to begin.
     Beeped,
     /// Nothing more is said or heard.
@@ -241,6 +272,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
     Question,
+    Message,
     HangUp,
 }
 
@@ -320,6 +352,8 @@ impl Session {
             concern: Concern::None,
             warned: false,
             n_silent: 0,
+            listening: None,
+            offered: false,
             closes_at: None,
             ends_at: None,
         }
@@ -387,6 +421,7 @@ impl Session {
         let in_stage = match self.stage {
             Stage::Idle | Stage::Over => return None,
             Stage::Hearing | Stage::Beeped => self.opening.until,
+            Stage::Listening => self.listening.map(|listening| listening.deadline()),
             _ => self.closes_at.filter(|_| turn.is_some()),
         };
         let of_turn = turn.and_then(|turn| turn.deadline);
@@ -411,6 +446,9 @@ impl Session {
             self.respondent = Respondent::Unidentified;
         }
         self.opening.is_long = false;
+        if self.stage == Stage::Listening {
+            return self.end_message();
+        }
         self.typed.push_back(digit);
         if self.stage == Stage::Hearing {
             self.greet(now);
@@ -421,6 +459,7 @@ impl Session {
         if let Stage::Telling(next) = self.stage {
             return match next {
                 Next::Question => self.next_question(now),
+                Next::Message => self.listen(now.instant),
                 Next::HangUp => self.hang_up(),
             };
         }
@@ -439,6 +478,8 @@ impl Session {
             self.run_out(now);
         } else if self.stage == Stage::Hearing && is_past(self.opening.until) {
             self.heard_enough(now.instant);
+        } else if self.stage == Stage::Listening && is_past(self.deadline()) {
+            self.end_message();
         } else if self.stage == Stage::Beeped && is_past(self.opening.until) {
             self.tell(&["voicemail"], Next::HangUp);
         } else if let Some(turn) = &mut self.turn
@@ -450,6 +491,13 @@ impl Session {
     }
 
     fn on_heard(&mut self, now: Instant, heard: Heard) {
+        if let Some(listening) = &mut self.listening {
+            listening.hear(now, heard);
+            if listening.deadline() <= now {
+                self.end_message();
+            }
+            return;
+        }
         if self.is_human() || !matches!(self.stage, Stage::Hearing | Stage::Greeting) {
             return;
         }
@@ -534,6 +582,7 @@ impl Session {
             self.keep_try();
             self.settle(now, answer);
         }
+        self.stop_listening();
         self.turn = None;
         self.stage = Stage::Over;
     }
@@ -574,6 +623,7 @@ impl Session {
     }
 
     fn hang_up(&mut self) {
+        self.stop_listening();
         self.turn = None;
         self.stage = Stage::Over;
         self.outputs.push_back(Output::HangUp);
@@ -615,6 +665,7 @@ impl Session {
                 self.on_who(now.instant, gathered);
             }
             Stage::Identifying(respondent) => self.on_birth(now, respondent, gathered),
+            Stage::Offering => self.on_offered(now.instant, gathered),
             Stage::Asking(phase) => {
                 if phase != Phase::Alive {
                     self.keep_try();
@@ -648,6 +699,9 @@ impl Session {
             3 => vec!["any_key"],
             _ => vec![short],
         };
+        if self.profile.is_recorded && prompts.first() == Some(&"opening") {
+            prompts.insert(1, "recorded");
+        }
         // They speak, but no key arrives: the telephone may dial by pulses.
         let is_mute = self.opening.spoke && !self.is_human() && !self.opening.is_long;
         if is_mute && self.opening.rung > 0 && !self.opening.hinted {
@@ -724,6 +778,11 @@ impl Session {
                 self.hang_up();
             }
             0..4 => self.greet(now),
+            // They speak, but cannot press keys.
+            _ if self.opening.spoke && !self.opening.is_long && self.may_offer(now) => {
+                self.offered = true;
+                self.invite_message(|step| &step.unheard);
+            }
             _ => {
                 if self.opening.n_holds > 0 {
                     self.end = Some(Completion::Refused);
@@ -831,7 +890,7 @@ impl Session {
     }
 
     fn question_after(&mut self, now: Now, before: &[&str]) {
-        let Some(index) = self.due() else { return self.close("thanks") };
+        let Some(index) = self.due() else { return self.wrap_up(now.instant) };
         self.asking = Asking { index, ..Asking::default() };
         let question = &self.questionnaire.questions[index];
         let prompts = if self.warned { &question.short } else { &question.ask };
@@ -992,6 +1051,73 @@ impl Session {
         self.turn = None;
         self.stage = Stage::Recording;
         self.outputs.push_back(Output::Record(entry));
+    }
+
+    // --- what the patient wants to say
+
+    /// Everything was asked.
+    fn wrap_up(&mut self, now: Instant) {
+        if self.may_offer(now) {
+            self.offered = true;
+            self.offer(now);
+        } else {
+            self.close("thanks");
+        }
+    }
+
+    fn may_offer(&self, now: Instant) -> bool {
+        let has_room = self.closes_at.is_some_and(|at| now + ROOM_FOR_MESSAGE <= at);
+        let exists = self.questionnaire.message.is_some() && self.profile.takes_messages;
+        exists && has_room && !self.offered && !self.warned
+    }
+
+    fn offer(&mut self, now: Instant) {
+        let Some(step) = &self.questionnaire.message else { return self.close("thanks") };
+        let words = vec![Utterance::fixed(&step.offer)];
+        self.put(now, Stage::Offering, words, Wanted::Choice(vec![1, 2]));
+    }
+
+    fn on_offered(&mut self, now: Instant, gathered: &Gathered) {
+        match gathered {
+            Gathered::Key(1) => self.invite_message(|step| &step.begin),
+            Gathered::Repeat => self.offer(now),
+            // No, or nothing that means yes.
+            _ => self.close("thanks"),
+        }
+    }
+
+    /// Says what to do, and gives the signal.
+    fn invite_message(&mut self, words: fn(&MessageStep) -> &String) {
+        let Some(step) = &self.questionnaire.message else { return };
+        let (words, signal) = (words(step).clone(), step.signal.clone());
+        self.tell(&[&words, &signal], Next::Message);
+    }
+
+    fn listen(&mut self, now: Instant) {
+        let Some(step) = &self.questionnaire.message else { return self.hang_up() };
+        // Keys that came before the signal are no end of what comes after it.
+        self.typed.clear();
+        self.listening = Some(Listening::new(now, step.longest));
+        self.stage = Stage::Listening;
+        self.outputs.push_back(Output::BeginMessage);
+    }
+
+    fn end_message(&mut self) {
+        let message = self.stop_listening();
+        let thanks = self.questionnaire.message.as_ref().map(|step| step.thanks.clone());
+        let thanks = thanks.filter(|_| message == Message::Spoken);
+        if matches!(self.respondent, Respondent::Patient | Respondent::Family) {
+            return self.close(thanks.as_deref().unwrap_or("thanks"));
+        }
+        let words: Vec<&str> = thanks.as_deref().into_iter().chain(["nobody"]).collect();
+        self.tell(&words, Next::HangUp);
+    }
+
+    fn stop_listening(&mut self) -> Message {
+        let Some(listening) = self.listening.take() else { return Message::Empty };
+        let message = if listening.spoke { Message::Spoken } else { Message::Empty };
+        self.outputs.push_back(Output::EndMessage(message));
+        message
     }
 
     // --- the end

@@ -6,8 +6,9 @@ use crate::ivr::questionnaire::{Kind, Need, Question, Unit};
 use crate::ivr::{Blank, Profile, Questionnaire, Utterance};
 
 /// The prompts that every interview may need, whatever the questionnaire.
-pub const FIXED: [&str; 39] = [
+pub const FIXED: [&str; 40] = [
     "opening",
+    "recorded",
     "greeting",
     "greeting_again",
     "greeting_short",
@@ -108,6 +109,10 @@ pub fn utterances(questionnaire: &Questionnaire, profile: &Profile) -> Vec<Utter
             Kind::YesNo(_) | Kind::Group { .. } => all.extend(question.readback(None)),
         }
     }
+    if let Some(step) = questionnaire.message.as_ref().filter(|_| profile.takes_messages) {
+        let prompts = [&step.offer, &step.begin, &step.unheard, &step.signal, &step.thanks];
+        all.extend(prompts.map(|id| Utterance::fixed(id)));
+    }
     let mut seen = HashSet::new();
     all.retain(|utterance| seen.insert(utterance.clone()));
     all
@@ -120,7 +125,8 @@ mod tests {
     use crate::ivr::{Catalog, Script};
 
     fn rich() -> Profile {
-        Profile { next_call: Some("2026-11-23T09:00".parse().unwrap()), ..Profile::invented() }
+        let next_call = Some("2026-11-23T09:00".parse().unwrap());
+        Profile { next_call, takes_messages: true, ..Profile::invented() }
     }
 
     #[test]

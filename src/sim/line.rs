@@ -306,7 +306,9 @@ mod tests {
     async fn dial(carrier: &VirtualCarrier, number: &str) -> VirtualLine {
         let callee = number.parse().unwrap();
         let ring_timeout = Duration::from_secs(30);
-        carrier.dial(DialRequest { callee, ring_timeout, label: "test".to_owned() }).await
+        carrier
+            .dial(DialRequest { callee, ring_timeout, label: "test".to_owned(), tap: None })
+            .await
     }
 
     /// What happens in a call that asks for the temperature and then hangs up, with the tenths of

@@ -25,6 +25,9 @@ use crate::sim::persona::{Persona, Pickup, Refusal, Temper};
 /// Too late to stop a finger.
 const REACTION: Duration = Duration::from_millis(250);
 
+/// How long somebody speaks who has something to say.
+pub const MESSAGE: Duration = Duration::from_secs(5);
+
 /// How long a key is held down.
 pub const KEY_TIME: Duration = Duration::from_millis(120);
 
@@ -116,6 +119,10 @@ enum Ask {
     Confirm { question: String, value: Option<String> },
     /// Any key.
     AnyKey,
+    /// Whether there is something to say to the staff: 1 or 2.
+    Offer,
+    /// To say it.
+    Message,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -292,6 +299,11 @@ impl Callee {
         if !self.listens(now) || self.has_planned_keys() || self.asked.is_none() {
             return;
         }
+        if self.asked == Some(Ask::Message) {
+            self.asked = None;
+            self.schedule(now + Duration::from_millis(700), Output::Sound(Sound::Voice, MESSAGE));
+            return;
+        }
         if self.temper() == Temper::Talks {
             let spoken = Output::Sound(Sound::Voice, Duration::from_millis(1200));
             self.schedule(now + Duration::from_millis(800), spoken);
@@ -349,6 +361,10 @@ impl Callee {
                 _ => "1".to_owned(),
             },
             Ask::Hold | Ask::AnyKey => "1".to_owned(),
+            Ask::Offer if self.temper().has_a_message() => "1".to_owned(),
+            Ask::Offer => "2".to_owned(),
+            // It is said, not pressed.
+            Ask::Message => String::new(),
             Ask::Birth => {
                 let (month, day) = *self.role.birth.expose();
                 let wrong = errs || self.temper() == Temper::Stranger;
@@ -418,6 +434,8 @@ fn ask_of(label: &str) -> Option<Ask> {
         "greeting_family" => return Some(Ask::Who { family: true }),
         "family_choice" => return Some(Ask::Relative),
         "hold" => return Some(Ask::Hold),
+        "message_offer" => return Some(Ask::Offer),
+        "message_begin" | "message_unheard" => return Some(Ask::Message),
         "identify" | "identify_family" => return Some(Ask::Birth),
         "any_key" => return Some(Ask::AnyKey),
         _ => {}

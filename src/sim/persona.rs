@@ -167,6 +167,11 @@ impl Temper {
         }
     }
 
+    /// Whether this one has something to say to the staff, if there is a way.
+    pub fn has_a_message(self) -> bool {
+        matches!(self, Self::Talks | Self::Unsure | Self::Family | Self::FeverOnThirdDay)
+    }
+
     /// Whether this one presses keys at all.
     pub fn presses_keys(self) -> bool {
         !matches!(self, Self::Machine | Self::Silent | Self::Talks)

@@ -26,11 +26,13 @@ pub enum Topic {
     Case,
     /// The emergency stop was pulled or released.
     Installation,
+    /// A recording ended, was stored, heard, held or deleted, or the rule about them changed.
+    Recording,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Registry,
         Self::Slot,
         Self::Due,
@@ -40,6 +42,7 @@ impl Topic {
         Self::Observation,
         Self::Case,
         Self::Installation,
+        Self::Recording,
     ];
 }
 

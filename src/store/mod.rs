@@ -13,27 +13,36 @@
 //! SQLite has one connection that writes, so that writers queue instead of colliding, and others
 //! that read beside it (WAL). A write returns when it is on the disk, on both databases.
 
+mod account;
 mod audit;
 mod care;
+mod batch;
 mod change;
 mod dial;
 mod error;
 mod escalate;
 mod installation;
+mod managing;
 mod migration;
 mod observe;
 mod outbox;
 mod pause;
+mod recording;
+mod plan;
 mod registry;
 mod report;
 mod rescue;
+mod retention;
 mod row;
+mod ruling;
 mod schedule;
 mod search;
 mod session;
 mod staff;
+mod take;
 mod talk;
 mod timeline;
+mod undo;
 mod view;
 mod within;
 
@@ -45,24 +54,33 @@ use jiff::Timestamp;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 
-pub use audit::{AuditFilter, Verified};
+pub use account::Knock;
+pub use audit::{AuditFilter, Auditing, Verified};
 pub use care::{PatientChange, Setting};
+pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use installation::Dialing;
+pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
+pub use recording::NewRecording;
+pub use plan::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped};
 pub use registry::{Change, Imported};
 pub use report::{Correction, StaffReport, Way};
 pub use rescue::Interrupted;
+pub use retention::{Judged, Terms};
+pub use ruling::{MadeRules, RulesState};
 pub use schedule::{SlotToPlan, UnderObservation};
 pub use search::Found;
 pub use staff::{Account, SignedIn, Stage};
+pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
 pub use timeline::{CarePlan, Health, Observed};
+pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 

@@ -95,35 +95,11 @@ impl Store {
         episode: Option<&Episode>,
     ) -> Result<Imported, StoreError> {
         let mut session = self.write().await?;
-        let connection = session.connection();
-        let known = find_registered(connection, patient).await?;
-        let mut changed = false;
-        let mut saved = patient.clone();
-        match &known {
-            None => insert_patient(connection, now, patient).await?,
-            Some(known) => {
-                saved.id = known.id;
-                if saved != *known {
-                    update_patient(connection, now, &saved).await?;
-                    changed = true;
-                }
-            }
+        let imported = save(session.connection(), now, patient, episode).await?;
+        if imported.change != Change::Unchanged {
+            session.commit(&[Topic::Registry]).await?;
         }
-        if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
-            replace_phones(connection, &saved).await?;
-        }
-        if let Some(episode) = episode {
-            changed |= save_episode(connection, now, saved.id, episode).await?;
-        }
-        let change = match (known, changed) {
-            (None, _) => Change::Created,
-            (Some(_), true) => Change::Updated,
-            (Some(_), false) => {
-                return Ok(Imported { patient: saved.id, change: Change::Unchanged });
-            }
-        };
-        session.commit(&[Topic::Registry]).await?;
-        Ok(Imported { patient: saved.id, change })
+        Ok(imported)
     }
 
     /// One patient.
@@ -158,6 +134,41 @@ impl Store {
             sqlx::query(OF_CENTER).bind(center.to_string()).fetch_all(session.connection()).await?;
         fold_patients(&rows)
     }
+}
+
+/// Saves a patient and, if given, the episode; see [`Store::import_patient`].
+pub(super) async fn save(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: &Patient,
+    episode: Option<&Episode>,
+) -> Result<Imported, StoreError> {
+    let known =
+        find_registered(connection, patient.health_center, &patient.registration_number).await?;
+    let mut changed = false;
+    let mut saved = patient.clone();
+    match &known {
+        None => insert_patient(connection, now, patient).await?,
+        Some(known) => {
+            saved.id = known.id;
+            if saved != *known {
+                update_patient(connection, now, &saved).await?;
+                changed = true;
+            }
+        }
+    }
+    if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
+        replace_phones(connection, &saved).await?;
+    }
+    if let Some(episode) = episode {
+        changed |= save_episode(connection, now, saved.id, episode).await?;
+    }
+    let change = match (known, changed) {
+        (None, _) => Change::Created,
+        (Some(_), true) => Change::Updated,
+        (Some(_), false) => Change::Unchanged,
+    };
+    Ok(Imported { patient: saved.id, change })
 }
 
 /// The health centres by id; there are few.
@@ -198,13 +209,23 @@ pub(super) fn time_of_day(time: Time) -> String {
     format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
+/// The columns of patients, as `p`, and telephones, as `f`, for [`fold_patients`].
+macro_rules! patient_columns {
+    () => {
+        "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
+         p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
+         f.number, f.role"
+    };
+}
+pub(super) use patient_columns;
+
 /// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
 macro_rules! select_patients {
     ($rest:literal) => {
         concat!(
-            "select p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
-             p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-             f.number, f.role from patient p left join patient_phone f on f.patient_id = p.id ",
+            "select ",
+            $crate::store::registry::patient_columns!(),
+            " from patient p left join patient_phone f on f.patient_id = p.id ",
             $rest,
             " order by p.registration_number, p.id, f.position"
         )
@@ -306,7 +327,7 @@ pub(super) async fn active_episode(
     found.ok_or(StoreError::NotFound { what: "active episode" })
 }
 
-async fn find_active_episode(
+pub(super) async fn find_active_episode(
     connection: &mut AnyConnection,
     patient: PatientId,
 ) -> Result<Option<Episode>, StoreError> {
@@ -330,15 +351,16 @@ pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
     })
 }
 
-async fn find_registered(
+pub(super) async fn find_registered(
     connection: &mut AnyConnection,
-    patient: &Patient,
+    center: HealthCenterId,
+    registration_number: &str,
 ) -> Result<Option<Patient>, StoreError> {
     const REGISTERED: &str =
         select_patients!("where p.health_center_id = $1 and p.registration_number = $2");
     let rows = sqlx::query(REGISTERED)
-        .bind(patient.health_center.to_string())
-        .bind(patient.registration_number.as_str())
+        .bind(center.to_string())
+        .bind(registration_number)
         .fetch_all(connection)
         .await?;
     Ok(fold_patients(&rows)?.pop())
@@ -356,7 +378,7 @@ async fn insert_patient(
     save_patient(connection, INSERT, now, patient).await
 }
 
-async fn update_patient(
+pub(super) async fn update_patient(
     connection: &mut AnyConnection,
     now: Timestamp,
     patient: &Patient,
@@ -393,7 +415,7 @@ async fn save_patient(
     Ok(())
 }
 
-async fn replace_phones(
+pub(super) async fn replace_phones(
     connection: &mut AnyConnection,
     patient: &Patient,
 ) -> Result<(), StoreError> {

@@ -286,7 +286,7 @@ pub(super) async fn open_slot(
 }
 
 /// All attempts at a slot, by number.
-async fn attempts_at(
+pub(super) async fn attempts_at(
     connection: &mut AnyConnection,
     slot: SlotId,
 ) -> Result<Vec<Attempt>, StoreError> {
@@ -309,6 +309,23 @@ async fn emergencies(
         Ok((fields.parsed("patient_id")?, fields.time("at")?))
     });
     last.collect()
+}
+
+/// When a patient last gave an answer of the highest priority, since then.
+pub(super) async fn emergency_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    since: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    const LAST: &str = "select max(x.at) as at from case_fact x \
+        join escalation_case k on k.id = x.case_id where k.patient_id = $1 \
+        and x.priority = 'p1' and x.source = 'answer' and x.at >= $2";
+    let row = sqlx::query(LAST)
+        .bind(patient.to_string())
+        .bind(millis(since))
+        .fetch_one(connection)
+        .await?;
+    Fields::new("case_fact", &row).time_or_null("at")
 }
 
 /// A settled slot wants no call.

@@ -217,7 +217,9 @@ async fn dial(trunk: &Trunk) -> TrunkLine {
 
 async fn dial_for(trunk: &Trunk, ring_timeout: Duration) -> TrunkLine {
     let label = "attempt-1".to_owned();
-    trunk.dial(DialRequest { callee: number("090-1234-5678"), ring_timeout, label }).await
+    trunk
+        .dial(DialRequest { callee: number("090-1234-5678"), ring_timeout, label, tap: None })
+        .await
 }
 
 async fn next(line: &mut TrunkLine) -> LineEvent {

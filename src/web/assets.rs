@@ -26,6 +26,8 @@ macro_rules! assets {
 assets! {
     "console.css" CSS,
     "console.js" JS,
+    "record.js" JS,
+    "refresh.js" JS,
 }
 
 /// Changes with the content of any asset, so that browsers may keep them for ever.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::base::Now;
 use crate::base::id::PatientId;
-use crate::call::{Carrier, DialRequest, Ended, Line, LineEvent};
+use crate::call::{Carrier, DialRequest, Ended, Line, LineEvent, Tap};
 use crate::campaign::pacing::{Limits, Pacer, Permit};
 use crate::store::{Claim, Claimant, Outcome, StoreError};
 use crate::worker::{Road, Step};
@@ -75,7 +75,11 @@ pub(super) enum Placed<L> {
 }
 
 /// Places the call, and waits until it is answered or over.
-pub(super) async fn place<C: Carrier>(road: &Road<C>, claim: &Claim) -> Placed<C::Line> {
+pub(super) async fn place<C: Carrier>(
+    road: &Road<C>,
+    claim: &Claim,
+    tap: Option<Tap>,
+) -> Placed<C::Line> {
     let attempt = claim.attempt.id;
     let patient = claim.patient.id;
     road.progress.tell(attempt, patient, Step::Dialing);
@@ -83,6 +87,7 @@ pub(super) async fn place<C: Carrier>(road: &Road<C>, claim: &Claim) -> Placed<C
         callee: claim.attempt.phone.clone(),
         ring_timeout: road.config.ring_timeout,
         label: attempt.to_string(),
+        tap,
     };
     let mut line = road.carrier.dial(request).await;
     let mut lease = Lease::new(road);

@@ -12,6 +12,7 @@
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
 //! deliver    outbox → webhook                            until the receiver took it
+//! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind
 //! ```
 //!
@@ -20,14 +21,18 @@
 //! changed in a way that may leave work for it, when the turn before said that time will bring
 //! work, and at least as often as the period says, for changes that other processes make.
 
+mod archive;
 mod deliver;
 mod dial;
 mod escalate;
 mod observe;
 mod progress;
 mod rescue;
+mod rules;
 mod schedule;
+mod takes;
 mod talk;
+mod track;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +58,7 @@ use crate::prompt::Library;
 use crate::store::{Claim, Outcome, Store, Topic};
 
 pub use progress::{News, Progress, Step};
+pub use track::Recordings;
 
 /// Answers of so many days are looked back upon by the rules: the longest episode is shorter.
 const LOOK_BACK: Duration = Duration::from_hours(24 * 14);
@@ -67,12 +73,14 @@ pub struct Road<C> {
     pub library: Arc<Library>,
     /// What is asked.
     pub questionnaire: Arc<Questionnaire>,
-    /// When a human must act.
+    /// When a human must act, where a centre has released no rules of its own.
     pub rules: RuleBook,
     /// How time is handed down.
     pub clock: Clock,
     /// Where messages go, if anywhere.
     pub webhook: Option<Webhook>,
+    /// Where recordings go, if calls may be recorded at all.
+    pub recordings: Option<Recordings>,
     /// The settings.
     pub config: Config,
     /// What happens, for those who watch.
@@ -149,6 +157,7 @@ pub async fn run<C: Carrier>(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     rescue::at_start(&road, road.clock.now()).await?;
+    archive::at_start(&road, road.clock.now()).await;
 
     let mut workers = JoinSet::new();
     for worker in Worker::all() {
@@ -315,9 +324,15 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         gate.pass(road).await;
         anyhow::Ok(interview)
     });
+    let mut track = None;
     let outcome = match ready.await.map_err(anyhow::Error::from).flatten() {
-        Ok(interview) => match dial::place(road, claim).await {
-            dial::Placed::Answered(line) => settle(&talk::hold(road, claim, interview, line).await),
+        Ok(mut interview) => match dial::place(road, claim, interview.track.tap()).await {
+            dial::Placed::Answered(line) => {
+                let talked = talk::hold(road, claim, interview, line).await;
+                let outcome = settle(&talked);
+                track = Some(talked.track);
+                outcome
+            }
             dial::Placed::Over(ended) => not_answered(&ended),
         },
         Err(error) => {
@@ -328,6 +343,9 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         }
     };
     dial::finish(road, claim, &outcome).await;
+    if let Some(track) = track {
+        track.finish(road).await;
+    }
 }
 
 fn not_answered(ended: &Ended) -> Outcome {
@@ -367,16 +385,18 @@ enum Worker {
     Escalate(escalate::Memory),
     /// The generator spreads retries of messages; it protects nothing, so its seed may be known.
     Deliver(Box<StdRng>),
+    Archive(archive::Memory),
     Rescue,
 }
 
 impl Worker {
-    fn all() -> [Self; 5] {
+    fn all() -> [Self; 6] {
         [
             Self::Schedule(schedule::Memory::default()),
             Self::Observe,
             Self::Escalate(escalate::Memory::default()),
             Self::Deliver(Box::new(StdRng::seed_from_u64(0))),
+            Self::Archive(archive::Memory::default()),
             Self::Rescue,
         ]
     }
@@ -387,6 +407,7 @@ impl Worker {
             Self::Observe => "observe",
             Self::Escalate(_) => "escalate",
             Self::Deliver(_) => "deliver",
+            Self::Archive(_) => "archive",
             Self::Rescue => "rescue",
         }
     }
@@ -398,6 +419,7 @@ impl Worker {
             Self::Observe => &[Topic::Answer],
             Self::Escalate(_) => &[Topic::Observation, Topic::Over],
             Self::Deliver(_) => &[Topic::Case],
+            Self::Archive(_) => &[Topic::Over, Topic::Observation, Topic::Case, Topic::Recording],
             // A lease runs out because nothing happens.
             Self::Rescue => &[],
         }
@@ -410,6 +432,7 @@ impl Worker {
             Self::Observe => observe::turn(road, now).await,
             Self::Escalate(memory) => escalate::turn(road, now, memory).await,
             Self::Deliver(rng) => deliver::turn(road, now, rng).await,
+            Self::Archive(memory) => archive::turn(road, now, memory).await,
             Self::Rescue => rescue::turn(road, now).await,
         }
     }
@@ -459,6 +482,7 @@ async fn last_turns<C: Carrier>(road: &Road<C>) {
         Worker::Observe,
         Worker::Escalate(escalate::Memory::default()),
         Worker::Deliver(Box::new(StdRng::seed_from_u64(0))),
+        Worker::Archive(archive::Memory::default()),
     ] {
         loop {
             match worker.turn(road).await {

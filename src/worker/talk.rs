@@ -22,7 +22,8 @@ use crate::prompt::Pace;
 use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::Lease;
-use crate::worker::{LOOK_BACK, Road, Step};
+use crate::worker::track::Track;
+use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -35,6 +36,8 @@ pub(super) struct Interview {
     observed: Vec<Observation>,
     /// An answer of this call was an emergency.
     alarmed: bool,
+    /// The call's recording, if there is one.
+    pub(super) track: Track,
 }
 
 /// What the dialogue came to.
@@ -47,6 +50,8 @@ pub(super) struct Talked {
     pub(super) completion: Completion,
     /// An answer was an emergency: staff call now, and no machine.
     pub(super) alarmed: bool,
+    /// The call's recording.
+    pub(super) track: Track,
 }
 
 /// Makes everything ready that the interview may need, before the telephone rings.
@@ -58,7 +63,9 @@ pub(super) async fn prepare<C: Carrier>(
     claim: &Claim,
     now: Now,
 ) -> anyhow::Result<Interview> {
-    let profile = profile(claim, now);
+    takes::refresh(&road.store, &road.library).await?;
+    let track = Track::prepare(road, claim, now).await;
+    let profile = profile(claim, now, &track);
     let needed = utterances(&road.questionnaire, &profile);
     let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
     let library = Arc::clone(&road.library);
@@ -71,11 +78,7 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
-    let rules = road
-        .rules
-        .effective_on(now.date())
-        .with_context(|| format!("no rules are in force on {}", now.date()))?
-        .clone();
+    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     Ok(Interview {
         session: Session::new(Arc::clone(&road.questionnaire), profile),
         pace,
@@ -83,6 +86,7 @@ pub(super) async fn prepare<C: Carrier>(
         history,
         observed,
         alarmed: false,
+        track,
     })
 }
 
@@ -96,6 +100,7 @@ pub(super) async fn hold<C: Carrier>(
     let attempt = claim.attempt.id;
     let patient = claim.patient.id;
     let mut lease = Lease::new(road);
+    interview.track.begin(road).await;
     interview.session.handle_input(road.clock.now(), Input::Answered);
     loop {
         // Do all that the session asks for before hearing anything new.
@@ -103,20 +108,29 @@ pub(super) async fn hold<C: Carrier>(
             match interview.session.poll_output() {
                 Output::Say(said) => {
                     line.play(interview.clips(road, &said));
+                    interview.track.said(&said);
                     road.progress.tell(attempt, patient, Step::Saying(said));
                 }
                 Output::StopSaying => line.stop_playing(),
                 Output::Identified(respondent) => {
+                    interview.track.identified(respondent);
                     road.progress.tell(attempt, patient, Step::Identified(respondent));
                 }
                 Output::Record(entry) => {
                     let input = interview.record(road, claim, &entry).await;
-                    if matches!(input, Input::Recorded(_)) {
+                    if let Input::Recorded(concern) = input {
+                        interview.track.answered(&entry, concern);
+                        interview.track.flush(road).await;
                         road.progress.tell(attempt, patient, Step::Stored(entry));
                     }
                     interview.session.handle_input(road.clock.now(), input);
                 }
-                Output::HangUp => line.hang_up(),
+                Output::BeginMessage => interview.track.begin_message(),
+                Output::EndMessage(message) => interview.track.end_message(message),
+                Output::HangUp => {
+                    interview.track.hang_up();
+                    line.hang_up();
+                }
                 Output::Wait(deadline) => break deadline,
             }
         };
@@ -125,6 +139,7 @@ pub(super) async fn hold<C: Carrier>(
             biased;
             event = line.next_event() => match event {
                 LineEvent::Digit(digit) => {
+                    interview.track.pressed(digit);
                     road.progress.tell(attempt, patient, Step::Key);
                     Input::Digit(digit)
                 }
@@ -225,12 +240,18 @@ impl Interview {
                     let input = self.record(road, claim, &entry).await;
                     self.session.handle_input(road.clock.now(), input);
                 }
+                Output::EndMessage(message) => self.track.end_message(message),
                 Output::Wait(_) => break,
-                Output::Say(_) | Output::StopSaying | Output::Identified(_) | Output::HangUp => {}
+                Output::Say(_)
+                | Output::StopSaying
+                | Output::Identified(_)
+                | Output::BeginMessage
+                | Output::HangUp => {}
             }
         }
         let (respondent, completion) = (self.session.respondent(), self.session.completion());
-        Talked { ended, respondent, completion, alarmed: self.alarmed }
+        self.track.ended(ended.disposition);
+        Talked { ended, respondent, completion, alarmed: self.alarmed, track: self.track }
     }
 }
 
@@ -239,7 +260,7 @@ fn far() -> Instant {
     Instant::now()
 }
 
-fn profile(claim: &Claim, now: Now) -> Profile {
+fn profile(claim: &Claim, now: Now, track: &Track) -> Profile {
     let patient = &claim.patient;
     let born = patient.birth_date.expose();
     let family_name = patient.kana.expose().split([' ', '　']).next().unwrap_or_default();
@@ -261,6 +282,8 @@ fn profile(claim: &Claim, now: Now) -> Profile {
         next_call: next_call(claim, now),
         today: now.date(),
         leave_message: false,
+        is_recorded: track.is_announced(),
+        takes_messages: track.takes_messages(),
     }
 }
 

@@ -113,6 +113,7 @@ struct Watched {
     identified: Option<Respondent>,
     to_commit: Option<Entry>,
     committed: Vec<Entry>,
+    is_listening: bool,
     is_over: bool,
     hung_up_on: bool,
     recorder: Recorder,
@@ -133,6 +134,7 @@ impl Watched {
             identified: None,
             to_commit: None,
             committed: Vec::new(),
+            is_listening: false,
             is_over: false,
             hung_up_on: false,
         };
@@ -161,7 +163,16 @@ impl Watched {
                     assert_eq!(self.to_commit, None, "the answer before is not committed yet");
                     self.to_commit = Some(entry);
                 }
+                Output::BeginMessage => {
+                    assert!(self.saying.is_none() && !self.is_listening);
+                    self.is_listening = true;
+                }
+                Output::EndMessage(_) => {
+                    assert!(self.is_listening, "nothing was listened to");
+                    self.is_listening = false;
+                }
                 Output::HangUp => {
+                    assert!(!self.is_listening, "a message has no end");
                     assert!(!self.is_over && !self.hung_up_on, "hung up twice");
                     self.is_over = true;
                     self.saying = None;
@@ -296,6 +307,7 @@ fn profiles() -> impl Strategy<Value = Profile> {
             ..Profile::invented()
         };
         if is_known {
+            profile.takes_messages = true;
             let before = [("spo2", Answer::Number(95)), ("dyspnea", Answer::Choice(YesNo::Yes))];
             profile.answered = before.map(|(code, answer)| (code.to_owned(), answer)).into();
         }

@@ -139,6 +139,7 @@ impl Town {
                 lease: Duration::from_mins(5),
                 ..worker::Config::shipped("district".to_owned())
             },
+            recordings: None,
             progress: Progress::new(),
         };
         self.listen(&road);

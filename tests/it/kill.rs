@@ -82,9 +82,9 @@ enum Moment {
 // --- the service
 
 /// A carrier that says noise instead of words: short, and different for each prompt.
-struct Marked<C>(C);
+pub(crate) struct Marked<C>(pub(crate) C);
 
-struct MarkedLine<L>(L);
+pub(crate) struct MarkedLine<L>(L);
 
 impl<C: Carrier> Carrier for Marked<C> {
     type Line = MarkedLine<C::Line>;
@@ -113,7 +113,7 @@ impl<L: Line> Line for MarkedLine<L> {
 }
 
 /// Half a second that sounds like nothing, but like no other.
-fn noise(label: &str) -> Clip {
+pub(crate) fn noise(label: &str) -> Clip {
     // FNV-1a.
     let seed = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -124,7 +124,7 @@ fn noise(label: &str) -> Clip {
     Clip { label: label.to_owned(), pcmu, pcma }
 }
 
-fn trunk_config(carrier: &str) -> trunk::Config {
+pub(crate) fn trunk_config(carrier: &str) -> trunk::Config {
     trunk::Config {
         name: "simulated".to_owned(),
         host: carrier.to_owned(),
@@ -175,6 +175,7 @@ async fn the_service_that_is_killed() {
             limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: N_LINES },
             ..worker::Config::shipped("killed".to_owned())
         },
+        recordings: None,
         progress: Progress::new(),
     };
     tokio::spawn(tell(road.progress.watch()));
@@ -368,6 +369,8 @@ impl Village {
                 next_call: None,
                 today: DAY,
                 leave_message: false,
+                is_recorded: false,
+                takes_messages: false,
             };
             for utterance in utterances(&Questionnaire::recuperation(), &profile) {
                 repertoire.learn(&noise(&utterance.to_string()));

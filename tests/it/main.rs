@@ -1,6 +1,8 @@
 //! All tests that look at the crate from outside, in one binary.
 
+mod account;
 mod carrier;
+mod crossing;
 mod dialogue;
 mod district;
 mod ears;
@@ -9,9 +11,14 @@ mod kill;
 mod patient;
 mod patient_page;
 mod personas;
+mod plan;
 mod postgres;
+mod recorded_calls;
+mod recordings;
+mod s3;
 mod sipp;
 mod store;
 mod tidy;
 mod torture;
+mod web;
 mod webhook;

@@ -90,6 +90,8 @@ impl World {
             next_call: None,
             today: self.today,
             leave_message: false,
+            is_recorded: false,
+            takes_messages: false,
         }
     }
 
@@ -125,6 +127,7 @@ impl World {
             callee: self.number.clone(),
             ring_timeout: Duration::from_mins(1),
             label: self.attempt.to_string(),
+            tap: None,
         };
         let mut session = Session::new(Arc::clone(&QUESTIONNAIRE), self.profile());
         let mut line = self.carrier.dial(request).await;
@@ -135,7 +138,7 @@ impl World {
                 match session.poll_output() {
                     Output::Say(words) => line.play(words.iter().map(clip).collect()),
                     Output::StopSaying => line.stop_playing(),
-                    Output::Identified(_) => {}
+                    Output::Identified(_) | Output::BeginMessage | Output::EndMessage(_) => {}
                     Output::HangUp => line.hang_up(),
                     Output::Record(entry) => {
                         self.observe(&mut call, &entry, session.respondent());

@@ -190,6 +190,8 @@ impl Center {
             next_call: Some(date(2026, 11, 24).at(9, 0, 0, 0)),
             today: NOW.date(),
             leave_message: false,
+            is_recorded: false,
+            takes_messages: false,
         };
         let all = utterances(&self.questionnaire, &profile);
         let began = self.clock.now().instant;
@@ -219,6 +221,7 @@ impl Center {
                 drain: Duration::from_secs(5),
                 ..worker::Config::shipped("sipp".to_owned())
             },
+            recordings: None,
             progress: Progress::new(),
         });
         let mut news = road.progress.watch();

@@ -48,6 +48,8 @@ macro_rules! claims {
     };
 }
 
+pub(crate) use claims;
+
 claims! {
     a_center_keeps_its_id_when_it_is_saved_again
     importing_a_list_twice_changes_nothing
@@ -88,34 +90,34 @@ claims! {
 }
 
 /// A database of its own for one claim.
-struct Database {
+pub(crate) struct Database {
     url: String,
     _folder: Option<TempDir>,
 }
 
 impl Database {
-    fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("mimamori.db").display());
         Self { url, _folder: Some(folder) }
     }
 
-    async fn postgres(claim: &str) -> Option<Self> {
+    pub(crate) async fn postgres(claim: &str) -> Option<Self> {
         let url = postgres::fresh_database(claim).await?;
         Some(Self { url, _folder: None })
     }
 
-    async fn open(&self) -> Store {
+    pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url, [7; 32]).await.unwrap()
     }
 
     /// Runs statements past the store.
-    async fn execute(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         postgres::execute(&self.url, statements).await;
     }
 
     /// The rule that refuses a statement.
-    async fn refusal(&self, statement: &str) -> String {
+    pub(crate) async fn refusal(&self, statement: &str) -> String {
         let mut connection = postgres::connect(&self.url).await;
         if self.is_sqlite() {
             sqlx::raw_sql("pragma foreign_keys = on").execute(&mut connection).await.unwrap();
@@ -137,20 +139,20 @@ impl Database {
 const DAY: Date = date(2026, 11, 23);
 
 /// That time of the day of the tests, in Japan.
-fn at(hour: i8, minute: i8) -> Timestamp {
+pub(crate) fn at(hour: i8, minute: i8) -> Timestamp {
     timestamp(DAY.at(hour, minute, 0, 0))
 }
 
 const MORNING: Time = time(9, 0, 0, 0);
 
 /// A health centre and its patients.
-struct District {
-    store: Store,
-    center: HealthCenter,
+pub(crate) struct District {
+    pub(crate) store: Store,
+    pub(crate) center: HealthCenter,
 }
 
 impl District {
-    async fn new(database: &Database) -> Self {
+    pub(crate) async fn new(database: &Database) -> Self {
         Self::with(database.open().await).await
     }
 
@@ -197,7 +199,7 @@ impl District {
         (patient, episode)
     }
 
-    async fn admit(&self, n: u32) -> (Patient, Episode) {
+    pub(crate) async fn admit(&self, n: u32) -> (Patient, Episode) {
         let (patient, episode) = self.someone(n);
         let imported = self.store.import_patient(at(0, 0), &patient, Some(&episode)).await;
         assert_eq!(imported.unwrap().change, Change::Created);
@@ -251,14 +253,14 @@ impl District {
     }
 
     /// A patient who has taken the call at 9:01.
-    async fn talking(&self, n: u32) -> (PatientId, SlotId, AttemptId) {
+    pub(crate) async fn talking(&self, n: u32) -> (PatientId, SlotId, AttemptId) {
         let (patient, slot, attempt) = self.due(n).await;
         assert_eq!(self.claim(at(9, 0)).await.len(), 1);
         self.store.attempt_answered(at(9, 1), attempt).await.unwrap();
         (patient, slot, attempt)
     }
 
-    async fn answer(&self, attempt: AttemptId, entry: &Entry) {
+    pub(crate) async fn answer(&self, attempt: AttemptId, entry: &Entry) {
         let respondent = Respondent::Patient;
         self.store.record_answer(entry.at, attempt, entry, respondent, FORM).await.unwrap();
     }
@@ -275,7 +277,7 @@ impl District {
     }
 
     /// A fact of a patient, from an attempt.
-    fn fact(rule: &str, priority: Priority, attempt: AttemptId, seq: u32) -> Fact {
+    pub(crate) fn fact(rule: &str, priority: Priority, attempt: AttemptId, seq: u32) -> Fact {
         Fact {
             rule: rule.to_owned(),
             rule_set: "2026-11-01".to_owned(),
@@ -302,12 +304,12 @@ fn claimant(node: &str) -> Claimant {
     }
 }
 
-fn entry(seq: u32, question: &str, answer: Answer) -> Entry {
+pub(crate) fn entry(seq: u32, question: &str, answer: Answer) -> Entry {
     let at = at(9, 2) + SignedDuration::from_secs(i64::from(seq));
     Entry { seq, question: question.to_owned(), asked: 1, keys: "3 7 5".to_owned(), answer, at }
 }
 
-fn outcome(disposition: Disposition, slot_after: SlotState) -> Outcome {
+pub(crate) fn outcome(disposition: Disposition, slot_after: SlotState) -> Outcome {
     let answered = disposition == Disposition::Answered;
     Outcome {
         disposition,
@@ -850,7 +852,11 @@ async fn what_a_crash_left_is_never_dialled_again(database: Database) {
 
 // --- observe
 
-fn observation(store: &Store, patient: PatientId, source: (AttemptId, u32)) -> Observation {
+pub(crate) fn observation(
+    store: &Store,
+    patient: PatientId,
+    source: (AttemptId, u32),
+) -> Observation {
     Observation {
         id: store.mint(at(9, 3)),
         patient,

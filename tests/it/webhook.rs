@@ -88,6 +88,7 @@ fn road(
             limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: 1 },
             ..worker::Config::shipped("webhook".to_owned())
         },
+        recordings: None,
         progress: Progress::new(),
     })
 }

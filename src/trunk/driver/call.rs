@@ -98,6 +98,7 @@ impl Driver {
             leg: Leg::new(now, patience, negotiation),
             events: events.clone(),
             label: request.label.clone(),
+            tap: request.tap.clone(),
             port: Some(port),
             stream: None,
             playing: None,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::base::{Backoff, Clock, Now};
 use crate::call::leg::{Leg, Output};
 use crate::call::media::{MediaEvent, PlayId};
-use crate::call::{Clip, DialRequest, LineEvent};
+use crate::call::{Clip, DialRequest, LineEvent, Tap};
 use crate::sip::dialog::Peers;
 use crate::sip::endpoint::{CallKey, Endpoint, Event};
 use crate::sip::endpoint::{Registrar, RegistrationKey, ReliableProvisionals};
@@ -98,6 +98,8 @@ struct CallEntry {
     leg: Leg,
     events: mpsc::Sender<LineEvent>,
     label: String,
+    /// Who records the sound, until it begins.
+    tap: Option<Tap>,
     port: Option<Port>,
     stream: Option<Stream>,
     /// What the leg and the stream call the clips that are being said.

@@ -17,10 +17,15 @@ impl Driver {
         let Some(entry) = self.calls.get_mut(&key) else { return false };
         let Some(port) = entry.port.take() else { return false };
         let hear = self.hear.clone();
-        entry.stream = Some(port.start(config, move |event| {
+        let head = entry.tap.take().and_then(|tap| tap.take());
+        let events = move |event| {
             // A driver that is gone needs no events.
             let _ = hear.send((key, event));
-        }));
+        };
+        entry.stream = Some(match head {
+            Some(head) => port.start_with_ear(config, Box::new(head), events),
+            None => port.start(config, events),
+        });
         true
     }
 

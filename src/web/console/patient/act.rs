@@ -113,7 +113,7 @@ pub(super) async fn times(
     let (plan, episode) = act.episode().await?;
     let window = Window::of(&plan.health_center);
     let Some(times) = act.draft.times(&window) else { return act.refuse().await };
-    let config = &act.desk.schedule;
+    let config = &act.desk.calls.schedule;
     let is_unwise = times.iter().any(|time| config.is_unwise(*time));
     let wanted = Episode { call_times: times.clone(), ..episode };
     let slots = slots_on(act.today(), &wanted, &window, config);

@@ -92,7 +92,7 @@ fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Mark
     }
     let window = Window::of(&timeline.plan.health_center);
     let episode = timeline.plan.episode.as_ref();
-    let slots = episode.map(|(episode, _)| slots_on(day, episode, &window, &desk.schedule));
+    let slots = episode.map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
     html! {
         ul.plain {
             @for slot in slots.unwrap_or_default() {
