@@ -44,7 +44,6 @@ pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreErr
         Dialect::Postgres => POSTGRES,
     };
     let migrations = NAMES.iter().zip(texts).map(|(&(version, name), text)| {
-    let migrations = NAMES.iter().zip(texts).map(|(&(version, name), text)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect()).run(pool).await.map_err(explain)
@@ -81,7 +80,6 @@ mod tests {
         for (folder, texts) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             assert_eq!(fs::read_dir(&folder).unwrap().count(), NAMES.len());
-            for (&(number, name), text) in NAMES.iter().zip(texts) {
             for (&(number, name), text) in NAMES.iter().zip(texts) {
                 let file = folder.join(format!("{number:04}_{name}.sql"));
                 assert_eq!(fs::read_to_string(file).unwrap(), text);

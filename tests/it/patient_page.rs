@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION};
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -17,7 +19,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
-use mimamori::campaign::{SlotState, Window, schedule, slots_on};
+use mimamori::campaign::{Policy, SlotState, Window, schedule, slots_on};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -30,7 +32,7 @@ use mimamori::registry::{
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{Directory, VirtualCarrier};
 use mimamori::store::{AuditFilter, CaseFilter, Report, SignedIn, Stage, Store, Topic};
-use mimamori::web::{self, Config, Desk};
+use mimamori::web::{self, Calls, Config, Desk};
 use mimamori::worker::{self, Progress, Road};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -70,8 +72,11 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            schedule: Arc::new(schedule::Config::shipped()),
-            config: Arc::new(Config::shipped()),
+            calls: Arc::new(Calls {
+                schedule: schedule::Config::shipped(),
+                retry: Policy::shipped(),
+            }),
+            config: Arc::new(Config { key: Some([9; 32].into()), ..Config::shipped() }),
         };
         let center = save_center(&store, "minato", "みなと保健所").await;
         let other = save_center(&store, "kita", "きた保健所").await;
@@ -160,7 +165,7 @@ impl Office {
             call_times: vec![time(10, 0, 0, 0), time(14, 30, 0, 0)],
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
-        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.schedule);
+        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.calls.schedule);
         self.store.open_slots(at(0, 0), &slots).await.unwrap();
         (id, episode)
     }
@@ -201,11 +206,13 @@ impl Office {
         request: axum::http::request::Builder,
         body: Body,
     ) -> (StatusCode, String) {
-        let request = request
+        let mut request = request
             .header(HOST, "localhost")
             .header(COOKIE, format!("__Host-mimamori={who}"))
             .body(body)
             .unwrap();
+        let address = SocketAddr::from(([192, 0, 2, 1], 40_000));
+        request.extensions_mut().insert(ConnectInfo(address));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         if let Some(to) = response.headers().get(LOCATION) {
