@@ -99,6 +99,7 @@ impl House {
                 schedule: self.config.worker.schedule.clone(),
                 retry: self.config.worker.retry.clone(),
             }),
+            archive: self.recordings.as_ref().map(|recordings| recordings.archive.clone()),
             config: Arc::new(config),
         })
     }

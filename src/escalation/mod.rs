@@ -3,6 +3,7 @@
 pub mod case;
 pub mod edit;
 pub mod evaluate;
+pub mod handling;
 pub mod rule;
 pub mod trial;
 
@@ -10,4 +11,5 @@ pub use case::{Case, CaseState, Change, Fact, FactSource};
 pub use evaluate::{
     PatientFacts, concern, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
 };
+pub use handling::{Claim, Deed, Done, EventKind, Holder, Lane, Line, Outcome, Refusal, Standing};
 pub use rule::{Priority, RuleBook, RuleSet};

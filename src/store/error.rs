@@ -119,6 +119,10 @@ const UNIQUE: &[(&str, &str)] = &[
     ("prompt_take.language, prompt_take.prompt", "prompt_take_in_use"),
     ("rule_set.health_center_id, rule_set.version", "rule_set_version"),
     ("rule_set.health_center_id, rule_set.effective_from", "rule_set_in_force"),
+    ("case_claim.case_id", "case_claim_of_case"),
+    ("case_event.case_id, case_event.seq", "case_event_seq"),
+    ("case_event.case_id, case_event.of_seq", "case_event_kept_once"),
+    ("case_event.case_id, case_event.source_id", "case_event_reported_once"),
 ];
 
 /// Keeps the kind of the error and drops the rest: sqlx's errors carry PostgreSQL's detail, which

@@ -16,6 +16,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0009_patient.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
         ]
@@ -33,6 +34,7 @@ const NAMES: &[(i64, &str)] = &[
     (6, "staff"),
     (7, "recording"),
     (9, "patient"),
+    (10, "case"),
     (11, "plan"),
     (12, "account"),
 ];

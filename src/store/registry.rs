@@ -221,12 +221,12 @@ pub(super) use patient_columns;
 
 /// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
 macro_rules! select_patients {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select ",
             $crate::store::registry::patient_columns!(),
             " from patient p left join patient_phone f on f.patient_id = p.id ",
-            $rest,
+            $($rest),+,
             " order by p.registration_number, p.id, f.position"
         )
     };

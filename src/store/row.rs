@@ -219,12 +219,12 @@ pub(super) use observation_columns;
 
 /// Selects observations, as `o`, under the names that [`observation`] reads.
 macro_rules! select_observations {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select ",
             $crate::store::row::observation_columns!(),
             " from observation o ",
-            $rest
+            $($rest),+
         )
     };
 }

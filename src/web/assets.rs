@@ -28,6 +28,8 @@ assets! {
     "console.js" JS,
     "record.js" JS,
     "refresh.js" JS,
+    "cases.js" JS,
+    "player.js" JS,
 }
 
 /// Changes with the content of any asset, so that browsers may keep them for ever.

@@ -16,6 +16,7 @@ pub mod console;
 pub mod csv;
 pub mod fault;
 mod guard;
+mod range;
 pub mod tls;
 pub mod ui;
 pub mod upload;
@@ -35,6 +36,7 @@ use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
+use crate::recording::Archive;
 use crate::store::Store;
 use crate::web::auth::{Door, SecondFactor, oidc};
 use crate::web::tls::TlsListener;
@@ -91,6 +93,8 @@ pub struct Desk {
     pub rules: Arc<RuleBook>,
     /// When patients are called, so that a plan can be shown before the worker makes it.
     pub calls: Arc<Calls>,
+    /// Where recordings are, if any are kept.
+    pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
 }

@@ -119,7 +119,8 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
             error!(%patient, "patient {patient} cannot be judged: {error:#}");
         }
     }
-    Ok(Turn { done, more, next: next_meeting(now, memory) })
+    let lapse = road.store.end_lapsed_claims(now.timestamp).await?;
+    Ok(Turn { done, more, next: next_meeting(now, memory).into_iter().chain(lapse).min() })
 }
 
 /// What makes observations one report: the slot that they fill, or else the moment.

@@ -2,12 +2,14 @@
 
 mod account;
 mod carrier;
+mod cases;
 mod crossing;
 mod dialogue;
 mod district;
 mod ears;
 mod import;
 mod kill;
+mod nurse;
 mod patient;
 mod patient_page;
 mod personas;

@@ -2,6 +2,8 @@
 
 mod account;
 pub mod audit;
+mod calls;
+mod cases;
 mod import;
 mod patient;
 mod plan;
@@ -10,6 +12,7 @@ mod rules;
 mod staff;
 mod start;
 mod tokens;
+mod value;
 mod words;
 
 use axum::Router;
@@ -20,6 +23,8 @@ pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(calls::routes())
+        .merge(cases::routes())
         .merge(import::routes())
         .merge(patient::routes())
         .merge(plan::routes())
