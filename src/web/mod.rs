@@ -16,6 +16,7 @@ pub mod console;
 pub mod csv;
 pub mod fault;
 mod guard;
+mod live;
 mod range;
 pub mod tls;
 pub mod ui;
@@ -108,12 +109,26 @@ pub struct Calls {
     pub retry: Policy,
 }
 
+impl Calls {
+    /// The shipped values.
+    pub fn shipped() -> Self {
+        Self { schedule: schedule::Config::shipped(), retry: Policy::shipped() }
+    }
+}
+
 /// All routes.
 pub fn router(desk: Desk) -> Router {
+    let live = live::Live::new(&desk);
+    routes(desk, live)
+}
+
+fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
         .merge(console::routes())
+        .merge(live::routes())
+        .layer(Extension(live))
         .fallback(fault::no_such_page);
     let door = Door::new(&desk);
     guard::around(pages, &desk, &door).layer(Extension(door)).with_state(desk)
@@ -136,12 +151,15 @@ pub async fn serve(
     desk: Desk,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let live = live::Live::new(&desk);
+    let watched = Arc::clone(&live);
     let stopped = async move {
         // A sender that is gone stops, too.
         let _ = stop.wait_for(|stopped| *stopped).await;
+        watched.end();
     };
     let tls = desk.config.tls.clone();
-    let app = router(desk).into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes(desk, live).into_make_service_with_connect_info::<SocketAddr>();
     match tls {
         Some(files) => {
             let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;

@@ -221,10 +221,9 @@ impl World {
         };
         self.store.import_patient(NOW(), &patient, None).await.unwrap();
         let scope = mimamori::registry::Scope { center: center.id, clinic: None };
-        let assigned = entry("patient.assigned");
-        let within = self.store.within(scope);
-        within.assign_clinic(NOW(), patient.id, clinic, &assigned).await.unwrap();
         let staff = self.hire(&format!("{n}-nurse"), Role::Nurse, center, None).await;
+        let within = self.store.within(scope);
+        within.assign_clinic(NOW(), staff.id, patient.id, clinic).await.unwrap();
         let token = ApiToken {
             id: self.store.mint(NOW()),
             owner: staff.id,
@@ -272,8 +271,7 @@ async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool
             let own =
                 mimamori::registry::Scope { center: corner.patient.health_center, clinic: None };
             let clinic = store.within(own).clinic_of(corner.patient.id).await.unwrap();
-            let assigned = entry("patient.assigned");
-            within.assign_clinic(NOW(), corner.patient.id, clinic, &assigned).await.is_ok()
+            within.assign_clinic(NOW(), asking.id, corner.patient.id, clinic).await.is_ok()
         }
         Kind::Account => managing.one(corner.staff.id).await.is_ok(),
         Kind::Disable => {

@@ -19,7 +19,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
-use mimamori::campaign::{Policy, SlotState, Window, schedule, slots_on};
+use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -72,10 +72,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(Config { key: Some([9; 32].into()), ..Config::shipped() }),
         };
         let center = save_center(&store, "minato", "みなと保健所").await;
@@ -569,6 +567,7 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
     let store = Store::open_in_virtual_time(file.to_str().unwrap(), [3; 32]).await.unwrap();
     let road = Arc::new(Road {
         store: store.clone(),
+        recordings: None,
         carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),

@@ -29,7 +29,7 @@ use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Reach
 use mimamori::store::{AuditFilter, Store};
 use mimamori::web::auth::password;
 use mimamori::web::auth::second_factor::Secret;
-use mimamori::web::{self, Config, Desk};
+use mimamori::web::{self, Calls, Config, Desk};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -71,6 +71,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(config),
         };
         let center = HealthCenter {
