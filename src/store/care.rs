@@ -274,12 +274,6 @@ impl Within<'_> {
         session.commit(&[Topic::Registry]).await
     }
 
-    /// The contracted clinics of the centre, by code.
-    pub async fn clinics(&self) -> Result<Vec<Clinic>, StoreError> {
-        let mut session = self.store.glance().await?;
-        clinics_of(session.connection(), &self.center_text()).await
-    }
-
     /// Replaces the contact plan.
     pub async fn set_contacts(
         &self,

@@ -6,12 +6,12 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::Private;
-use crate::base::id::{HealthCenterId, StaffId, TokenId};
+use crate::base::id::{ClinicId, HealthCenterId, PatientId, StaffId, TokenId};
 use crate::registry::token::{right_of, scope_of};
 use crate::registry::{ApiToken, AuditEntry, Clinic, Reach, Right, Staff};
 use crate::store::row::{Fields, millis};
 use crate::store::staff::words;
-use crate::store::{SignedIn, Store, StoreError};
+use crate::store::{SignedIn, Store, StoreError, Within};
 use crate::store::{audit, staff};
 
 macro_rules! select_tokens {
@@ -383,6 +383,30 @@ async fn must_have_administrator(connection: &mut AnyConnection) -> Result<(), S
         return Err(StoreError::Conflict { constraint: LAST_ADMINISTRATOR.to_owned() });
     }
     Ok(())
+}
+
+impl Within<'_> {
+    /// The clinics of the centre, by code; of a clinic's member, their own.
+    pub async fn clinics(&self) -> Result<Vec<Clinic>, StoreError> {
+        let mut all = clinics(self.store, Some(self.scope.center)).await?;
+        all.retain(|clinic| self.scope.clinic.is_none_or(|own| own == clinic.id));
+        Ok(all)
+    }
+
+    /// The clinic that looks after a patient.
+    pub async fn clinic_of(&self, patient: PatientId) -> Result<Option<ClinicId>, StoreError> {
+        const SELECT: &str = "select p.clinic_id from patient p where p.id = $1 \
+            and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3)";
+        let mut session = self.store.glance().await?;
+        let row = sqlx::query(SELECT)
+            .bind(patient.to_string())
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .fetch_optional(session.connection())
+            .await?
+            .ok_or(StoreError::NotFound { what: "patient" })?;
+        Fields::new("patient", &row).parsed_or_null("clinic_id")
+    }
 }
 
 async fn clinics(store: &Store, center: Option<HealthCenterId>) -> Result<Vec<Clinic>, StoreError> {

@@ -16,7 +16,7 @@ use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
 use crate::campaign::{Attempt, AttemptState, NewSlot, Next, Policy, Slot, SlotState, Window};
 use crate::registry::{AuditEntry, Episode, HealthCenter, Patient};
 use crate::store::registry::{
-    active_episode, episode, fold_patients, health_centers, patient_columns,
+    episode, find_active_episode, fold_patients, health_centers, patient_columns,
 };
 use crate::store::row::{self, Fields, attempt_columns, millis, slot_columns};
 use crate::store::schedule::{attempts_at, drop_due_attempt, emergency_of};
@@ -251,7 +251,7 @@ impl Within<'_> {
     pub async fn episode_of(&self, patient: PatientId) -> Result<Option<Episode>, StoreError> {
         self.patient(patient).await?;
         let mut session = self.store.glance().await?;
-        active_episode(session.connection(), patient).await
+        find_active_episode(session.connection(), patient).await
     }
 
     /// Asks for a call to one patient now. The next open slot of the day is brought forward; if
@@ -312,7 +312,7 @@ impl Within<'_> {
         if patient.phones.is_empty() {
             return Ok(Err(NotNow::NoPhone));
         }
-        let episode = active_episode(connection, patient.id).await?;
+        let episode = find_active_episode(connection, patient.id).await?;
         let Some(episode) = episode.filter(|episode| episode.covers(today)) else {
             return Ok(Err(NotNow::NotObserved));
         };

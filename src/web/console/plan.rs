@@ -349,6 +349,7 @@ impl Shown<'_> {
             due_to: slot.due_to,
             state: SlotState::Due,
             reason: None,
+            pause: None,
         }
     }
 
