@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::Private;
-use crate::base::id::{HealthCenterId, StaffId, TokenId};
+use crate::base::id::{ClinicId, HealthCenterId, PatientId, StaffId, TokenId};
 use crate::registry::token::{right_of, scope_of};
 use crate::registry::{ApiToken, AuditEntry, Clinic, Reach, Right, Staff};
 use crate::store::row::{Fields, millis};
