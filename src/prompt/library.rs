@@ -25,6 +25,7 @@ use super::recording;
 use super::recordings::Recordings;
 use super::shelf::Shelf;
 use super::voice::{Pace, Voice};
+use crate::audio::pcm::{RATE, Sound};
 use crate::audio::tone::Tone;
 use crate::base::Language;
 use crate::call::clip::Clip;
@@ -186,6 +187,9 @@ impl Library {
             None => pace.rest(Rest::Sentence),
         };
         let encoded = match &self.speaker {
+            Speaker::Silence if utterance.prompt == SIGNAL => {
+                master::encode(&[], SIGNAL_LENGTH + pause)
+            }
             Speaker::Silence => {
                 let length = self.estimate(prompt, utterance, pace)?;
                 master::encode(&[], length + pause)
@@ -196,7 +200,9 @@ impl Library {
                     recorded
                         .map_err(|source| Reason::Recording { file: file.to_owned(), source })?
                 } else if utterance.prompt == SIGNAL {
-                    master::encode(&Tone::BEEP.samples(SIGNAL_LENGTH), pause)
+                    // As loud as the words around it.
+                    let tone = Sound::from_i16(RATE, &Tone::BEEP.samples(SIGNAL_LENGTH));
+                    master::encode(&master::master(&tone)?, pause)
                 } else {
                     let kana = self.kana(utterance)?;
                     synthesis.say(&kana, pace, pause, may_be_kept(utterance))?

@@ -159,7 +159,10 @@ async fn what_becomes_of_a_recording_is_known_when_its_call_was_judged(database:
     add(vec![], Evaluated { attempts: vec![attempt], ..Evaluated::default() }).await;
     assert_eq!(judged(&district, id).await, (false, false), "an answer was not observed");
     let derived = observation(store, patient, (attempt, 0));
-    store.save_observations(at(9, 3), &[(attempt, 0)], std::slice::from_ref(&derived)).await.unwrap();
+    store
+        .save_observations(at(9, 3), &[(attempt, 0)], std::slice::from_ref(&derived))
+        .await
+        .unwrap();
     assert_eq!(judged(&district, id).await, (false, false), "an observation was not judged");
     add(vec![], Evaluated { observations: vec![derived.id], ..Evaluated::default() }).await;
     assert_eq!(judged(&district, id).await, (false, false), "the slot was not judged");
