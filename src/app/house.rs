@@ -7,6 +7,7 @@ use anyhow::Context;
 use jiff::civil::Date;
 use tracing::{error, info, warn};
 
+use crate::app::key;
 use crate::base::Clock;
 use crate::base::id::HealthCenterId;
 use crate::call::Carrier;
@@ -23,7 +24,7 @@ use crate::registry::HealthCenter;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
-use crate::web::Desk;
+use crate::web::{Calls, Desk};
 use crate::worker::{Progress, Recordings, Road};
 
 /// All that stands before the first call can be placed.
@@ -40,7 +41,8 @@ pub(super) struct House {
 ///
 /// # Errors
 /// If anything is missing: it is better not to start than to fall silent before a patient.
-pub(super) async fn build(config: Config, clock: &Clock) -> anyhow::Result<House> {
+pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<House> {
+    key::complete(&mut config)?;
     let store = super::open_store(&config.database).await?;
     let now = clock.now();
     for settings in &config.health_centers {
@@ -93,6 +95,11 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
+            calls: Arc::new(Calls {
+                schedule: self.config.worker.schedule.clone(),
+                retry: self.config.worker.retry.clone(),
+            }),
+            archive: self.recordings.as_ref().map(|recordings| recordings.archive.clone()),
             config: Arc::new(config),
         })
     }

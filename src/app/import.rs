@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::app::{Configured, clock, house, open_store};
+use crate::app::{Configured, clock, open_store};
 use crate::base::id::HealthCenterId;
-use crate::config::Config;
 use crate::registry::HealthCenter;
 use crate::registry::import::{Import, read};
 use crate::store::{Change, Store};
@@ -79,14 +78,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 /// The store, and the centre that the patients belong to.
 async fn centre(options: &Options) -> anyhow::Result<(Store, HealthCenterId)> {
     let store = open_store(&options.configured.database_or_configured()?).await?;
-    let now = clock::host().now().timestamp;
-    // The centres of the configuration become known here as well as when the service starts.
-    if options.configured.database.is_none() || options.configured.config.exists() {
-        for settings in &Config::load(&options.configured.config)?.health_centers {
-            let center = house::health_center(settings, store.mint(now));
-            store.save_health_center(now, &center).await?;
-        }
-    }
+    options.configured.introduce_centers(&store).await?;
     let centers = store.health_centers().await?;
     let codes = || centers.iter().map(|center| center.code.as_str()).collect::<Vec<_>>().join(", ");
     let chosen: Option<&HealthCenter> = match &options.center {

@@ -1,5 +1,6 @@
 //! The composition root: what each command builds, starts and stops.
 
+mod audit;
 mod bench;
 mod call;
 mod check;
@@ -8,9 +9,11 @@ mod console;
 mod demo;
 mod house;
 mod import;
+mod key;
 mod listen;
 mod service;
 mod simulated;
+mod staff;
 mod table;
 mod talk;
 mod views;
@@ -59,6 +62,10 @@ enum Command {
     Listen(listen::Options),
     /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
     Check(Configured),
+    /// 職員のアカウント / Accounts of the staff
+    Staff(staff::Options),
+    /// 監査の記録を検証・書き出す / Verify or export the chain of events
+    Audit(audit::Options),
     /// 同時通話の測定 / Measure simultaneous interviews on this machine
     Bench(bench::Options),
 }
@@ -82,6 +89,19 @@ impl Configured {
             config.database.clone_from(database);
         }
         Ok(config)
+    }
+
+    /// Makes the centres of the configuration known to the store, as when the service starts.
+    async fn introduce_centers(&self, store: &Store) -> anyhow::Result<()> {
+        if self.database.is_some() && !self.config.exists() {
+            return Ok(());
+        }
+        let now = clock::host().now().timestamp;
+        for settings in &Config::load(&self.config)?.health_centers {
+            let center = house::health_center(settings, store.mint(now));
+            store.save_health_center(now, &center).await?;
+        }
+        Ok(())
     }
 
     /// The database alone: with `--database` no configuration is needed.
@@ -132,6 +152,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Cases(options) => views::cases(options).await,
         Command::Listen(options) => listen::run(options).await,
         Command::Check(configured) => check::run(&configured).await,
+        Command::Staff(options) => staff::run(options).await,
+        Command::Audit(options) => audit::run(options).await,
         Command::Bench(options) => bench::run(options).await,
     }
 }

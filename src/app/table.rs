@@ -12,6 +12,7 @@ use crate::campaign::{Slot, SlotState};
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::{Answer, Entry, YesNo};
 use crate::observation::{Channel, Observation};
+use crate::registry::{HealthCenter, Staff};
 use crate::store::{CaseView, DayReport, HealthRow};
 
 /// The symptoms in the order of My HER-SYS, with the heading of their column.
@@ -37,6 +38,31 @@ fn table(headings: &[&str]) -> Table {
         table.force_no_tty();
     }
     table.set_header(headings.iter().map(Cell::new));
+    table
+}
+
+/// The accounts.
+pub(super) fn staff(staff: &[Staff], centers: &[HealthCenter]) -> Table {
+    let mut table = table(&[
+        "ログイン名\nLogin",
+        "氏名\nName",
+        "役割\nRoles",
+        "保健所\nCentre",
+        "二段階認証\nSecond factor",
+        "状態\nState",
+    ]);
+    for one in staff {
+        let roles: Vec<&str> = one.roles.iter().map(|role| role.as_str()).collect();
+        let center = centers.iter().find(|center| Some(center.id) == one.health_center);
+        table.add_row([
+            one.login.as_str(),
+            one.name.expose(),
+            &roles.join(", "),
+            center.map_or("", |center| &center.code),
+            if one.has_second_factor { "設定済み / set up" } else { "未設定 / not yet" },
+            if one.is_active { "有効 / active" } else { "停止 / disabled" },
+        ]);
+    }
     table
 }
 

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 /// The text is not an id.
@@ -47,6 +49,13 @@ macro_rules! ids {
             }
         }
 
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(Error::custom)
+            }
+        }
+
         impl FromStr for $name {
             type Err = InvalidId;
 
@@ -84,6 +93,22 @@ ids! {
     CenterKeyId "center key",
     /// A note at a moment of a recording.
     NoteId "note",
+    /// A token of the API.
+    TokenId "token",
+    /// A note that staff wrote about a patient.
+    StaffNoteId "staff note",
+    /// Days on which a patient is not called.
+    PauseId "pause",
+    /// What a member of the staff wrote down at once; minted when the form is shown.
+    ReportId "report",
+    /// A change of a patient's settings.
+    ChangeId "change",
+    /// A list that was brought in.
+    ImportBatchId "import batch",
+    /// A recording of a prompt.
+    PromptTakeId "prompt take",
+    /// A version of the rules that was made in the console.
+    RuleSetId "rule set",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

@@ -1,6 +1,7 @@
 //! When patients are called, and how often: slots, windows, attempts, retries and pace.
 
 pub mod attempt;
+pub mod outlook;
 pub mod pacing;
 pub mod plan;
 pub mod retry;

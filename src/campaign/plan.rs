@@ -260,6 +260,7 @@ mod tests {
             due_to: at(to),
             state: SlotState::Due,
             reason: None,
+            pause: None,
         }
     }
 

@@ -414,6 +414,7 @@ mod tests {
             due_to: at(time(12, 0, 0, 0)),
             state: SlotState::Due,
             reason: None,
+            pause: None,
         }
     }
 

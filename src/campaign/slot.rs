@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::base::id::{EpisodeId, PatientId, SlotId};
+use crate::base::id::{EpisodeId, PatientId, PauseId, SlotId};
 
 /// What is owed to one patient on one date. Unique by episode, date and number.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Slot {
     pub state: SlotState,
     /// Why it is skipped, such as `web 08:12`; shown to staff.
     pub reason: Option<String>,
+    /// The pause for which it is skipped.
+    pub pause: Option<PauseId>,
 }
 
 /// Where a slot stands.

@@ -55,8 +55,8 @@ pub fn concern(facts: &[Fact]) -> Concern {
 /// channel).
 ///
 /// `history` is what was observed before; what `call` holds too, or supersedes, is left out of it.
-/// A fact's source is the entry of the transcript, or the slot for a report that came without a
-/// call. A note by staff that belongs to neither makes no fact: staff know.
+/// A fact's source is the entry of the transcript, or the observation itself if it came without a
+/// call: a second report for the same slot, or for none, raises the alarm anew.
 pub fn evaluate(
     rules: &RuleSet,
     patient: PatientFacts,
@@ -67,7 +67,6 @@ pub fn evaluate(
     let mut facts = Vec::new();
     for rule in applicable(rules, patient) {
         for (index, observation) in report.call.iter().enumerate() {
-            let Some(source) = source(observation) else { continue };
             let Some(finding) = report.find(rule, index, observation) else { continue };
             facts.push(Fact {
                 rule: rule.id.clone(),
@@ -75,7 +74,7 @@ pub fn evaluate(
                 priority: weigh(rule, patient, finding.priority),
                 text: finding.text,
                 at: observation.effective_at,
-                source,
+                source: source(observation),
             });
         }
     }
@@ -163,11 +162,10 @@ fn weigh(rule: &Rule, patient: PatientFacts, priority: Priority) -> Priority {
     if patient.has_any(&rule.raised_by) { priority.raised() } else { priority }
 }
 
-fn source(observation: &Observation) -> Option<FactSource> {
-    match (observation.source, observation.slot) {
-        (Some((attempt, seq)), _) => Some(FactSource::Answer(attempt, seq)),
-        (None, Some(slot)) => Some(FactSource::Slot(slot)),
-        (None, None) => None,
+fn source(observation: &Observation) -> FactSource {
+    match observation.source {
+        Some((attempt, seq)) => FactSource::Answer(attempt, seq),
+        None => FactSource::Observation(observation.id),
     }
 }
 
@@ -606,14 +604,15 @@ mod tests {
     }
 
     #[test]
-    fn a_report_without_a_call_is_filed_under_its_slot() {
+    fn a_report_without_a_call_is_filed_under_itself() {
         let mut minter = Minter::new([8; 32]);
         let mut report = observations(&mut minter, "spo2=90");
         report[0].source = None;
-        assert_eq!(evaluate(rules(), NOBODY, &[], &report), []);
-        let slot: SlotId = minter.mint(Timestamp::UNIX_EPOCH);
-        report[0].slot = Some(slot);
-        assert_eq!(evaluate(rules(), NOBODY, &[], &report)[0].source, FactSource::Slot(slot));
+        for slot in [None, Some(minter.mint(Timestamp::UNIX_EPOCH))] {
+            report[0].slot = slot;
+            let facts = evaluate(rules(), NOBODY, &[], &report);
+            assert_eq!(facts[0].source, FactSource::Observation(report[0].id));
+        }
     }
 
     /// Attempts from words such as `answered/patient/complete`, all at one slot; `|` begins the
@@ -707,6 +706,7 @@ mod tests {
                 due_to: days_ago(0) + jiff::SignedDuration::from_hours(4 * i64::from(index) + 2),
                 state: SlotState::parse(state).unwrap(),
                 reason: None,
+                pause: None,
             })
             .collect()
     }

@@ -126,6 +126,8 @@ pub struct RuleSet {
     pub effective_from: Date,
     /// The rules, in the order of the file.
     pub rules: Vec<Rule>,
+    /// The file, with its comments.
+    pub text: String,
     codes: BTreeMap<String, Code>,
 }
 
@@ -281,6 +283,7 @@ impl RuleSet {
             version: raw.version.get_ref().clone(),
             effective_from: raw.effective_from,
             rules: Vec::new(),
+            text: text.to_owned(),
             codes: raw.codes,
         };
         if set.version.is_empty() {

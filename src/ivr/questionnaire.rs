@@ -169,6 +169,26 @@ impl Questionnaire {
         format!("{}@{}", self.id, self.version)
     }
 
+    /// Whether every question that is due and required has an answer, or is said not to be
+    /// measured. `has` tells whether what a question needs is at hand.
+    pub fn is_complete(
+        &self,
+        script: Script,
+        has: impl Fn(&Question) -> bool,
+        answers: &[(String, Answer)],
+    ) -> bool {
+        let is_answered = |code: &str| {
+            let mut given = answers.iter();
+            given.any(|(known, answer)| known == code && *answer != Answer::Unanswered)
+        };
+        self.questions.iter().all(|question| {
+            !question.required
+                || !has(question)
+                || !question.is_due(script, answers)
+                || is_answered(&question.code)
+        })
+    }
+
     /// The question with this code.
     pub fn question(&self, code: &str) -> Option<&Question> {
         self.questions.iter().find(|question| question.code == code)

@@ -870,17 +870,8 @@ impl Session {
     }
 
     fn has_all_required(&self) -> bool {
-        let is_answered = |code: &str| {
-            self.answers
-                .iter()
-                .any(|(known, answer)| known == code && *answer != Answer::Unanswered)
-        };
-        self.questionnaire.questions.iter().all(|question| {
-            !question.required
-                || !self.profile.has(question)
-                || !question.is_due(self.profile.script, &self.answers)
-                || is_answered(&question.code)
-        })
+        let has = |question: &Question| self.profile.has(question);
+        self.questionnaire.is_complete(self.profile.script, has, &self.answers)
     }
 
     fn next_question(&mut self, now: Now) {

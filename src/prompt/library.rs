@@ -1,9 +1,10 @@
 //! Every prompt, ready to be said before the first call is placed.
 //!
-//! A prompt is said by its recording, if the folder has one, or else by the synthetic voice, from
-//! its kana or, without kana, from its text through the dictionary.
+//! A prompt is said by the take that staff have approved; or else by its recording, if the folder
+//! has one; or else by the synthetic voice, from its kana or, without kana, from its text through
+//! the dictionary.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use super::recording;
 use super::recordings::Recordings;
 use super::shelf::Shelf;
 use super::voice::{Pace, Voice};
+use crate::audio::g711;
 use crate::audio::pcm::{RATE, Sound};
 use crate::audio::tone::Tone;
 use crate::base::Language;
@@ -49,6 +51,25 @@ pub struct Library {
     recordings: Recordings,
     speaker: Speaker,
     shelf: Mutex<Shelf>,
+    takes: Mutex<Takes>,
+}
+
+/// The takes that staff have approved, by prompt, and what names this state of them.
+#[derive(Default)]
+struct Takes {
+    stamp: String,
+    sounds: HashMap<String, Arc<[u8]>>,
+}
+
+/// What a prompt is said by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// The synthetic voice.
+    Voice,
+    /// A recording in the folder of prompts.
+    File,
+    /// A take that staff have approved.
+    Take,
 }
 
 /// What makes the sound.
@@ -95,7 +116,8 @@ impl Library {
             dictionary: Mutex::default(),
         };
         let speaker = Speaker::Voice(Box::new(synthesis));
-        Ok(Self { catalog, recordings, speaker, shelf: Mutex::default() })
+        let (shelf, takes) = (Mutex::default(), Mutex::default());
+        Ok(Self { catalog, recordings, speaker, shelf, takes })
     }
 
     /// A library that makes no sound: each clip is silence that lasts about as long as its words.
@@ -106,6 +128,7 @@ impl Library {
             recordings: Recordings::default(),
             speaker: Speaker::Silence,
             shelf: Mutex::default(),
+            takes: Mutex::default(),
         }
     }
 
@@ -159,6 +182,61 @@ impl Library {
         Some(clip)
     }
 
+    /// What names the takes that are in use: another text after each change.
+    pub fn takes_stamp(&self) -> String {
+        lock(&self.takes).stamp.clone()
+    }
+
+    /// Uses these takes from now on, by prompt, as µ-law at 8 kHz; other prompts are said as
+    /// without takes. What was ready stays ready: a call under way finds every prompt that it may
+    /// need. Call it from a thread that may block.
+    pub fn use_takes(&self, stamp: String, sounds: HashMap<String, Arc<[u8]>>) {
+        let changed: Vec<String> = {
+            let mut takes = lock(&self.takes);
+            let names: HashSet<&String> = takes.sounds.keys().chain(sounds.keys()).collect();
+            let differs = |name: &&&String| takes.sounds.get(**name) != sounds.get(**name);
+            let changed = names.iter().filter(differs).map(|name| (*name).clone()).collect();
+            *takes = Takes { stamp, sounds };
+            changed
+        };
+        for utterance in changed.into_iter().map(|prompt| Utterance::fixed(&prompt)) {
+            for pace in [Pace::Normal, Pace::Slow] {
+                if self.shelf().take(&utterance, pace).is_none() {
+                    continue;
+                }
+                match self.make(&utterance, pace) {
+                    Ok(clip) => self.shelf().put(&utterance, pace, clip),
+                    Err(reason) => {
+                        warn!(prompt = utterance.prompt, "the prompt keeps its sound: {reason}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// What an utterance is said by.
+    pub fn source(&self, utterance: &Utterance) -> Source {
+        if self.take_of(utterance).is_some() {
+            Source::Take
+        } else if self.recordings.find(utterance).is_some() {
+            Source::File
+        } else {
+            Source::Voice
+        }
+    }
+
+    fn take_of(&self, utterance: &Utterance) -> Option<Arc<[u8]>> {
+        if !utterance.blanks.is_empty() {
+            return None;
+        }
+        lock(&self.takes).sounds.get(&utterance.prompt).map(Arc::clone)
+    }
+
+    /// An utterance as sound, made now if it is not ready. It may take seconds, and a disk.
+    pub fn hear(&self, utterance: &Utterance, pace: Pace) -> Result<Arc<Clip>, Reason> {
+        self.make(utterance, pace)
+    }
+
     /// The id of every prompt, sorted.
     pub fn prompt_ids(&self) -> Vec<&str> {
         self.catalog.ids().collect()
@@ -186,15 +264,16 @@ impl Library {
             Some(pause_ms) => Duration::from_millis(pause_ms.into()),
             None => pace.rest(Rest::Sentence),
         };
-        let encoded = match &self.speaker {
-            Speaker::Silence if utterance.prompt == SIGNAL => {
+        let encoded = match (self.take_of(utterance), &self.speaker) {
+            (Some(sound), _) => master::encode(&g711::decode_mulaw(&sound), pause),
+            (None, Speaker::Silence) if utterance.prompt == SIGNAL => {
                 master::encode(&[], SIGNAL_LENGTH + pause)
             }
-            Speaker::Silence => {
+            (None, Speaker::Silence) => {
                 let length = self.estimate(prompt, utterance, pace)?;
                 master::encode(&[], length + pause)
             }
-            Speaker::Voice(synthesis) => {
+            (None, Speaker::Voice(synthesis)) => {
                 if let Some(file) = self.recordings.find(utterance) {
                     let recorded = synthesis.play(file, pause);
                     recorded

@@ -19,6 +19,7 @@ mod normalize;
 
 pub mod master;
 pub mod recording;
+pub mod take;
 pub mod voice;
 
 mod cache;
@@ -28,5 +29,6 @@ pub mod error;
 
 pub use error::{Missing, PromptError};
 pub use kana::Kana;
-pub use library::{Config, Library};
+pub use library::{Config, Library, Source};
+pub use take::Take;
 pub use voice::Pace;

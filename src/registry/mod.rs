@@ -2,14 +2,18 @@
 //! observation, and the staff with what they did.
 
 pub mod audit;
+pub mod care;
 pub mod episode;
 pub mod health_center;
 pub mod import;
 pub mod patient;
 pub mod staff;
+pub mod token;
 
 pub use audit::{Actor, AuditEntry, AuditEvent};
+pub use care::{Contact, Pause, Relation, Signed, StaffNote};
 pub use episode::Episode;
 pub use health_center::HealthCenter;
 pub use patient::{Patient, PatientPhone, PhoneRole, RiskFlag};
-pub use staff::{Clinic, ConsoleLanguage, Right, Role, Scope, Staff};
+pub use staff::{Clinic, ConsoleLanguage, Reach, Right, Role, Scope, Staff};
+pub use token::ApiToken;

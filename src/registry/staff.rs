@@ -4,7 +4,7 @@
 //! changed in one place. Whoever sees patients belongs to one centre; those who serve the whole
 //! installation (engineers, administrators) see none.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::base::Private;
 use crate::base::bilingual::Bilingual;
@@ -19,7 +19,7 @@ pub struct Staff {
     pub health_center: Option<HealthCenterId>,
     /// The contracted clinic they work for, if any: they see its patients alone.
     pub clinic: Option<ClinicId>,
-    /// The name to sign in with, unique: lower-case letters, digits, `.`, `-`, `_`.
+    /// The name to sign in with, unique: lower-case letters, digits, `.`, `-`, `_`, `@`.
     pub login: String,
     /// The name that colleagues read beside what was done.
     pub name: Private<String>,
@@ -43,6 +43,50 @@ impl Staff {
         self.is_active && self.roles.iter().any(|role| role.rights().contains(&right))
     }
 
+    /// Whether two accounts may do the same to the same people.
+    pub fn has_rights_of(&self, other: &Self) -> bool {
+        let mut roles = [self.roles.clone(), other.roles.clone()];
+        for roles in &mut roles {
+            roles.sort_by_key(|role| role.as_str());
+        }
+        (self.health_center, self.clinic, self.is_active)
+            == (other.health_center, other.clinic, other.is_active)
+            && roles[0] == roles[1]
+    }
+
+    /// What is wrong with the roles, the centre and the clinic taken together.
+    pub fn fault(&self) -> Option<Bilingual> {
+        let sees = self.roles.iter().any(|role| role.sees_patients());
+        let is_of_clinic = self.roles.contains(&Role::Clinic);
+        if !is_login(&self.login) {
+            Some(Bilingual::fixed(
+                "ログイン名は半角の英小文字・数字・ . - _ @ で 2〜64 文字にしてください",
+                "a login has 2 to 64 of the characters a–z, 0–9, . - _ @",
+            ))
+        } else if self.name.expose().trim().is_empty() {
+            Some(Bilingual::fixed("氏名がありません", "the name is missing"))
+        } else if self.roles.is_empty() {
+            Some(Bilingual::fixed("役割を一つ以上選んでください", "choose at least one role"))
+        } else if sees && self.health_center.is_none() {
+            Some(Bilingual::fixed(
+                "患者を見る役割には保健所が要ります",
+                "a role that sees patients needs a health centre",
+            ))
+        } else if is_of_clinic != self.clinic.is_some() {
+            Some(Bilingual::fixed(
+                "医療機関は、役割「委託医療機関」のときだけ、必ず選んでください",
+                "a clinic goes with the role Clinic, and only with it",
+            ))
+        } else if is_of_clinic && self.roles.len() > 1 {
+            Some(Bilingual::fixed(
+                "「委託医療機関」は他の役割と兼ねられません",
+                "the role Clinic cannot be combined with others",
+            ))
+        } else {
+            None
+        }
+    }
+
     /// Whose patients may be seen; `None`: nobody's.
     pub fn scope(&self) -> Option<Scope> {
         if !(self.may(Right::SeeHealth) || self.may(Right::SeePlan)) {
@@ -55,6 +99,49 @@ impl Staff {
         }
         self.health_center.map(|center| Scope { center, clinic: self.clinic })
     }
+}
+
+/// Whose accounts and whose events somebody may see who manages or audits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Those of the whole installation.
+    Everybody,
+    /// Those of one centre.
+    Center(HealthCenterId),
+}
+
+impl Reach {
+    /// The reach of an account that belongs to this centre, or to none.
+    pub fn of(center: Option<HealthCenterId>) -> Self {
+        center.map_or(Self::Everybody, Self::Center)
+    }
+
+    /// The centre that it ends at.
+    pub fn center(self) -> Option<HealthCenterId> {
+        match self {
+            Self::Everybody => None,
+            Self::Center(center) => Some(center),
+        }
+    }
+}
+
+/// Whether this can be the name to sign in with: 2 to 64 of `a`–`z`, `0`–`9`, `.`, `-`, `_`,
+/// `@`.
+pub fn is_login(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_@".contains(&b);
+    (2..=64).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// Wrong passwords or codes in a row that cost nothing.
+const FREE_FAILURES: u32 = 5;
+
+/// How long an account takes no further password or code after so many wrong ones in a row.
+///
+/// A minute after the fifth, twice as long after each further one, an hour at most. Never for ever:
+/// whoever knows a login could lock its owner out.
+pub fn lock_after(failures: u32) -> Option<SignedDuration> {
+    let further = failures.checked_sub(FREE_FAILURES)?;
+    Some(SignedDuration::from_mins(1_i64 << further.min(6)).min(SignedDuration::from_hours(1)))
 }
 
 /// The patients that somebody may see: those of a centre, or of one clinic of it.
@@ -291,6 +378,49 @@ mod tests {
         clinic.clinic = Some(Minter::new([2; 32]).mint(Timestamp::UNIX_EPOCH));
         assert_eq!(clinic.scope().unwrap().clinic, clinic.clinic);
         assert_eq!(somebody(&[Role::Engineer, Role::Auditor]).scope(), None);
+    }
+
+    #[test]
+    fn locks_grow_and_never_last_for_ever() {
+        for (failures, minutes) in
+            [(0, None), (4, None), (5, Some(1)), (6, Some(2)), (9, Some(16)), (10, Some(32))]
+        {
+            assert_eq!(lock_after(failures), minutes.map(SignedDuration::from_mins), "{failures}");
+        }
+        for failures in [11, 12, 100, u32::MAX] {
+            assert_eq!(lock_after(failures), Some(SignedDuration::from_hours(1)));
+        }
+    }
+
+    #[test]
+    fn accounts_that_make_no_sense_are_refused() {
+        let mut minter = Minter::new([3; 32]);
+        let mut mint = || minter.mint(Timestamp::UNIX_EPOCH);
+        let good = somebody(&[Role::Nurse]);
+        assert_eq!(good.fault(), None);
+        for (text, is_good) in
+            [("hanako", true), ("a", false), ("Hanako", false), ("花子", false), ("h.k_1-x", true)]
+        {
+            assert_eq!(Staff { login: text.to_owned(), ..good.clone() }.fault().is_none(), is_good);
+        }
+        assert!(Staff { roles: Vec::new(), ..good.clone() }.fault().is_some());
+        assert!(Staff { health_center: None, ..good.clone() }.fault().is_some());
+        let clinic = somebody(&[Role::Clinic]);
+        assert!(clinic.fault().is_some(), "without a clinic");
+        let clinic = Staff { clinic: Some(mint()), ..clinic };
+        assert_eq!(clinic.fault(), None);
+        assert!(Staff { clinic: clinic.clinic, ..good.clone() }.fault().is_some());
+        let both = vec![Role::Clinic, Role::Nurse];
+        assert!(Staff { roles: both, ..clinic }.fault().is_some(), "would see the whole centre");
+    }
+
+    #[test]
+    fn rights_are_compared_whatever_their_order() {
+        let one = somebody(&[Role::Nurse, Role::Auditor]);
+        let other = Staff { roles: vec![Role::Auditor, Role::Nurse], ..one.clone() };
+        assert!(one.has_rights_of(&other));
+        assert!(!one.has_rights_of(&Staff { is_active: false, ..other.clone() }));
+        assert!(!one.has_rights_of(&Staff { roles: vec![Role::Nurse], ..other }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::base::id::{HealthCenterId, PatientId, StaffId};
 use crate::registry::audit::{BrokenChain, Verifier};
-use crate::registry::{Actor, AuditEntry, AuditEvent};
+use crate::registry::{Actor, AuditEntry, AuditEvent, Reach};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError};
 
@@ -21,8 +21,62 @@ pub struct AuditFilter {
     pub staff: Option<StaffId>,
     /// Those whose action begins so.
     pub action: Option<String>,
+    /// Those at this time or later.
+    pub from: Option<Timestamp>,
+    /// Those before this time.
+    pub to: Option<Timestamp>,
     /// Those before this one, for the next page.
     pub before: Option<u64>,
+    /// Those after this one.
+    pub after: Option<u64>,
+}
+
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "select v.seq, v.at, v.actor, v.health_center_id, v.action, v.patient_id, v.object, \
+             v.detail, v.hash from audit_event v where v.seq < $1 and v.seq > $2 \
+             and ($3 = '' or v.health_center_id = $3) and ($4 = '' or v.patient_id = $4) \
+             and ($5 = '' or v.staff_id = $5) \
+             and ($6 = '' or substr(v.action, 1, length($6)) = $6) and v.at >= $7 and v.at < $8",
+            $rest
+        )
+    };
+}
+
+const IN_ORDER: &str = select_events!(" order by v.seq limit $9");
+
+/// The events as far as an auditor reaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Auditing<'a> {
+    store: &'a Store,
+    reach: Reach,
+}
+
+impl Auditing<'_> {
+    /// Up to `limit` events, the newest first.
+    pub async fn events(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.store.audit_events(&self.bound(filter), limit).await
+    }
+
+    /// Up to `limit` events, the oldest first: for whoever takes all of them out.
+    pub async fn events_in_order(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.store.find_events(IN_ORDER, &self.bound(filter), limit).await
+    }
+
+    /// The filter with the reach as its limit, whatever it asks for.
+    fn bound(&self, filter: &AuditFilter) -> AuditFilter {
+        let health_center = self.reach.center().or(filter.health_center);
+        AuditFilter { health_center, ..filter.clone() }
+    }
 }
 
 /// What was found when the chain was followed.
@@ -37,17 +91,7 @@ pub struct Verified {
 }
 
 /// Events followed in one reading.
-const STRIDE: i64 = 10_000;
-
-macro_rules! select_events {
-    ($rest:literal) => {
-        concat!(
-            "select v.seq, v.at, v.actor, v.health_center_id, v.action, v.patient_id, v.object, \
-             v.detail, v.hash from audit_event v ",
-            $rest
-        )
-    };
-}
+const STRIDE: u32 = 10_000;
 
 impl Store {
     /// Writes down what was done, as the next link of the chain.
@@ -57,25 +101,38 @@ impl Store {
         session.commit(&[]).await
     }
 
+    /// The events as far as this reach goes.
+    pub fn auditing(&self, reach: Reach) -> Auditing<'_> {
+        Auditing { store: self, reach }
+    }
+
     /// Up to `limit` events, the newest first.
     pub async fn audit_events(
         &self,
         filter: &AuditFilter,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        const FIND: &str = select_events!(
-            "where v.seq < $1 and ($2 = '' or v.health_center_id = $2) \
-             and ($3 = '' or v.patient_id = $3) and ($4 = '' or v.staff_id = $4) \
-             and ($5 = '' or substr(v.action, 1, length($5)) = $5) order by v.seq desc limit $6"
-        );
-        let before = filter.before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
+        const FIND: &str = select_events!(" order by v.seq desc limit $9");
+        self.find_events(FIND, filter, limit).await
+    }
+
+    async fn find_events(
+        &self,
+        statement: &'static str,
+        filter: &AuditFilter,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let seq = |seq: Option<u64>| seq.and_then(|seq| i64::try_from(seq).ok());
         let mut session = self.glance().await?;
-        let rows = sqlx::query(FIND)
-            .bind(before)
+        let rows = sqlx::query(statement)
+            .bind(seq(filter.before).unwrap_or(i64::MAX))
+            .bind(seq(filter.after).unwrap_or(0))
             .bind(filter.health_center.map(|id| id.to_string()).unwrap_or_default())
             .bind(filter.patient.map(|id| id.to_string()).unwrap_or_default())
             .bind(filter.staff.map(|id| id.to_string()).unwrap_or_default())
             .bind(filter.action.clone().unwrap_or_default())
+            .bind(filter.from.map_or(i64::MIN, millis))
+            .bind(filter.to.map_or(i64::MAX, millis))
             .bind(i64::from(limit))
             .fetch_all(session.connection())
             .await?;
@@ -84,32 +141,24 @@ impl Store {
 
     /// Follows the whole chain. `told` hears how many events were followed so far.
     pub async fn verify_audit(&self, mut told: impl FnMut(u64)) -> Result<Verified, StoreError> {
-        const NEXT: &str =
-            select_events!("where v.seq > $1 and v.seq <= $2 order by v.seq limit $3");
         let (last, head) = {
             let mut session = self.glance().await?;
             audit_head(session.connection(), "select seq, hash from audit_head where id = 1")
                 .await?
         };
         let mut verifier = Verifier::default();
+        // What is added while the chain is followed is left to the next time.
+        let before = u64::try_from(last).ok().map(|last| last + 1);
         let mut seen = 0;
         loop {
-            let rows = {
-                let mut session = self.glance().await?;
-                sqlx::query(NEXT)
-                    .bind(seen)
-                    .bind(last)
-                    .bind(STRIDE)
-                    .fetch_all(session.connection())
-                    .await?
-            };
-            if rows.is_empty() {
+            let filter = AuditFilter { after: Some(seen), before, ..AuditFilter::default() };
+            let events = self.find_events(IN_ORDER, &filter, STRIDE).await?;
+            if events.is_empty() {
                 break;
             }
-            for row in &rows {
-                let event = event(row)?;
-                seen = i64::try_from(event.seq).unwrap_or(i64::MAX);
-                if let Err(fault) = verifier.check(&event) {
+            for event in &events {
+                seen = event.seq;
+                if let Err(fault) = verifier.check(event) {
                     return Ok(Verified { events: verifier.count(), head, fault: Some(fault) });
                 }
             }

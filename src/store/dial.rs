@@ -14,6 +14,7 @@ use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
 use crate::store::installation;
+use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
 use crate::store::{Dialect, Store, StoreError, Topic};
@@ -53,8 +54,9 @@ impl Store {
     ///
     /// For each, one transaction decides again: dialling was not stopped; the slot is still due and inside its window and
     /// the centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor
-    /// the patient is on the line, and the number was left alone for [`SPACING`]; no other channel
-    /// has reported, or else the slot is skipped and the attempt dropped.
+    /// the patient is on the line, and the number was left alone for [`SPACING`]; no pause holds on
+    /// the day, the observation was not ended and no other channel has reported, or else the slot is skipped and the attempt
+    /// dropped.
     pub async fn claim_due(
         &self,
         now: Timestamp,
@@ -147,6 +149,11 @@ impl Store {
         let Some(candidate) = self.candidate(connection, now, claimant).await? else {
             return Ok(Turn::NothingDue);
         };
+        if let Some(hold) = hold_of_slot(connection, candidate.slot).await? {
+            skip_for(connection, now, candidate.slot, hold).await?;
+            session.commit(&[Topic::Over]).await?;
+            return Ok(Turn::Skipped);
+        }
         if let Some(reason) = reported_otherwise(connection, now, claimant, &candidate).await? {
             give_up(connection, now, &candidate, "skipped", &reason).await?;
             session.commit(&[Topic::Over]).await?;
@@ -228,6 +235,7 @@ async fn reported_otherwise(
 ) -> Result<Option<String>, StoreError> {
     const REPORTED: &str = "select o.channel, o.effective_at from observation o \
         where o.patient_id = $1 and o.channel <> 'outbound_call' and o.value <> 'unanswered' \
+        and o.supersedes is null \
         and (o.slot_id = $2 or (o.effective_at >= $3 and o.effective_at <= $4)) \
         order by o.effective_at desc limit 1";
     let row = sqlx::query(REPORTED)

@@ -83,12 +83,13 @@ const SQLITE_UNAVAILABLE: [(i64, &str); 8] = [
 const POSTGRES_UNAVAILABLE: [&str; 9] = ["08", "3D", "40", "28", "25", "53", "55", "57", "58"];
 
 /// The unique constraints by the columns that SQLite names instead.
-const UNIQUE: [(&str, &str); 23] = [
+const UNIQUE: &[(&str, &str)] = &[
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
     ("staff.login", "staff_login"),
     ("staff.oidc_issuer, staff.oidc_subject", "staff_subject"),
+    ("api_token.hash", "api_token_hash"),
     ("patient_phone.patient_id, patient_phone.position", "patient_phone_position"),
     ("patient_phone.patient_id, patient_phone.number", "patient_phone_number"),
     ("episode.patient_id", "episode_active_of_patient"),
@@ -104,6 +105,8 @@ const UNIQUE: [(&str, &str); 23] = [
         "observation_of_report",
     ),
     ("observation.supersedes", "observation_corrected_once"),
+    ("observation.report_id, observation.code", "observation_of_form"),
+    ("contact_plan.patient_id, contact_plan.position", "contact_plan_position"),
     ("escalation_case.patient_id", "case_open_of_patient"),
     ("case_fact.case_id, case_fact.position", "case_fact_position"),
     ("center_key.health_center_id", "center_key_in_use"),
@@ -113,6 +116,13 @@ const UNIQUE: [(&str, &str); 23] = [
         "case_fact.rule, case_fact.source, case_fact.source_id, case_fact.source_seq",
         "case_fact_of_source",
     ),
+    ("prompt_take.language, prompt_take.prompt", "prompt_take_in_use"),
+    ("rule_set.health_center_id, rule_set.version", "rule_set_version"),
+    ("rule_set.health_center_id, rule_set.effective_from", "rule_set_in_force"),
+    ("case_claim.case_id", "case_claim_of_case"),
+    ("case_event.case_id, case_event.seq", "case_event_seq"),
+    ("case_event.case_id, case_event.of_seq", "case_event_kept_once"),
+    ("case_event.case_id, case_event.source_id", "case_event_reported_once"),
 ];
 
 /// Keeps the kind of the error and drops the rest: sqlx's errors carry PostgreSQL's detail, which

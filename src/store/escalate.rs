@@ -11,9 +11,10 @@ use crate::base::id::{
 };
 use crate::campaign::{Attempt, Slot};
 use crate::escalation::case::FactSource;
-use crate::escalation::{Case, CaseState, Fact, Priority};
+use crate::escalation::{Case, CaseState, EventKind, Fact, Priority};
 use crate::observation::Observation;
 use crate::registry::{HealthCenter, Patient};
+use crate::store::handling::{NewEvent, append_event, append_reports, set_claim};
 use crate::store::observe::observations_of;
 use crate::store::registry::{center_of, health_centers, patient};
 use crate::store::row::{self, Fields, millis, select_attempts, select_observations, select_slots};
@@ -53,6 +54,16 @@ impl CaseChange {
                 Some(case)
             }
             Self::Unchanged => None,
+        }
+    }
+
+    /// The line that it adds to the case. What was lowered has its own.
+    fn event(self) -> Option<EventKind> {
+        match self {
+            Self::Opened(_) => Some(EventKind::Opened),
+            Self::Raised(_) => Some(EventKind::Raised),
+            Self::Added(_) => Some(EventKind::FactAdded),
+            Self::Lowered(_) | Self::Unchanged => None,
         }
     }
 
@@ -169,6 +180,7 @@ impl Store {
             Some((case, before)) => amend_facts(connection, case, before, facts).await?,
             None => None,
         };
+        let given = facts;
         let facts = unknown_facts(connection, facts).await?;
         let gravest = facts.iter().map(|fact| fact.priority).max().unwrap_or(Priority::P0);
         let open = lowered.or(open);
@@ -187,14 +199,29 @@ impl Store {
             }
             Some((case, _)) => CaseChange::Added(case),
         };
+        if let Some((case, priority)) = lowered {
+            let event = happened(EventKind::Lowered, priority, given.iter());
+            append_event(connection, now, case, &event).await?;
+        }
         if let Some(case) = change.case() {
             insert_facts(connection, now, case, &facts).await?;
+            if let Some(kind) = change.event() {
+                let priority = gravest.max(open.map_or(Priority::P0, |(_, priority)| priority));
+                let event = happened(kind, priority, facts.iter().copied());
+                append_event(connection, now, case, &event).await?;
+            }
             if let Some(kind) = change.message() {
                 let id = self.mint::<MessageId>(now);
                 insert_message(connection, now, id, case, kind, gravest).await?;
             }
         }
-        let changes: &[Topic] = if change.case().is_some() { &[Topic::Case] } else { &[] };
+        let case = change.case().or(open.map(|(case, _)| case));
+        let reported = match case {
+            Some(case) => append_reports(connection, now, case, evaluated).await?,
+            None => false,
+        };
+        let changes: &[Topic] =
+            if change.case().is_some() || reported { &[Topic::Case] } else { &[] };
         session.commit(changes).await?;
         Ok(change)
     }
@@ -221,17 +248,22 @@ impl Store {
         by: &str,
     ) -> Result<(), StoreError> {
         const TAKE: &str = "update escalation_case set state = 'acknowledged', \
-            acknowledged_at = $2, acknowledged_by = $3 where id = $1 and state = 'open'";
+            acknowledged_at = $2, acknowledged_by = $3, handed_over_at = null \
+            where id = $1 and state = 'open'";
         let mut session = self.write().await?;
+        let connection = session.connection();
+        self.lock_case(connection, case, None).await?;
         let done = sqlx::query(TAKE)
             .bind(case.to_string())
             .bind(millis(now))
             .bind(by)
-            .execute(session.connection())
+            .execute(&mut *connection)
             .await?;
         if done.rows_affected() == 0 {
-            return Err(missing_or_stale(session.connection(), case).await?);
+            return Err(StoreError::Stale { what: "case" });
         }
+        let event = NewEvent { text: by.to_owned(), ..NewEvent::of(EventKind::Claimed) };
+        append_event(connection, now, case, &event).await?;
         session.commit(&[Topic::Case]).await
     }
 
@@ -244,32 +276,42 @@ impl Store {
         reason: &str,
     ) -> Result<(), StoreError> {
         const RESOLVE: &str = "update escalation_case set state = 'resolved', resolved_at = $2, \
-            resolved_by = $3, resolution = $4 where id = $1 and state <> 'resolved'";
+            resolved_by = $3, resolution = $4, handed_over_at = null \
+            where id = $1 and state <> 'resolved'";
         let mut session = self.write().await?;
+        let connection = session.connection();
+        self.lock_case(connection, case, None).await?;
         let done = sqlx::query(RESOLVE)
             .bind(case.to_string())
             .bind(millis(now))
             .bind(by)
             .bind(reason)
-            .execute(session.connection())
+            .execute(&mut *connection)
             .await?;
         if done.rows_affected() == 0 {
-            return Err(missing_or_stale(session.connection(), case).await?);
+            return Err(StoreError::Stale { what: "case" });
         }
+        set_claim(connection, case, None).await?;
+        let event =
+            NewEvent { text: format!("{by}: {reason}"), ..NewEvent::of(EventKind::Resolved) };
+        append_event(connection, now, case, &event).await?;
         session.commit(&[Topic::Case]).await
     }
 }
 
-async fn missing_or_stale(
-    connection: &mut AnyConnection,
-    case: CaseId,
-) -> Result<StoreError, StoreError> {
-    const EXISTS: &str = "select k.id from escalation_case k where k.id = $1";
-    let row = sqlx::query(EXISTS).bind(case.to_string()).fetch_optional(connection).await?;
-    Ok(match row {
-        Some(_) => StoreError::Stale { what: "case" },
-        None => StoreError::NotFound { what: "case" },
-    })
+/// The line that tells of facts.
+fn happened<'f>(
+    kind: EventKind,
+    priority: Priority,
+    facts: impl Iterator<Item = &'f Fact>,
+) -> NewEvent {
+    let mut texts: Vec<&str> = Vec::new();
+    for fact in facts {
+        if !texts.contains(&fact.text.as_str()) {
+            texts.push(&fact.text);
+        }
+    }
+    NewEvent { text: texts.join("、"), priority: Some(priority), ..NewEvent::of(kind) }
 }
 
 /// Marks what was judged.
@@ -474,26 +516,29 @@ macro_rules! select_cases {
     ($rest:literal) => {
         concat!(
             "select k.id, k.patient_id, k.priority, k.state, k.opened_at, k.acknowledged_at, \
-             k.acknowledged_by, k.resolved_at, k.resolved_by, k.resolution from escalation_case k ",
+             k.acknowledged_by, k.resolved_at, k.resolved_by, k.resolution, k.handed_over_at, \
+             k.outcome from escalation_case k ",
             $rest
         )
     };
 }
+pub(super) use select_cases;
 
 /// Selects facts, as `x`, of the cases that the rest names.
 macro_rules! select_facts {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select x.case_id, x.rule, x.rule_set, x.priority, x.text, x.at, x.source, \
              x.source_id, x.source_seq from case_fact x \
              join escalation_case k on k.id = x.case_id ",
-            $rest,
+            $($rest),+,
             " order by x.case_id, x.position"
         )
     };
 }
+pub(super) use select_facts;
 
-async fn case_views(
+pub(super) async fn case_views(
     connection: &mut AnyConnection,
     filter: CaseFilter,
 ) -> Result<Vec<CaseView>, StoreError> {
@@ -527,17 +572,22 @@ async fn case_views(
     };
     let rows = bound(cases).fetch_all(&mut *connection).await?;
     let fact_rows = bound(facts).fetch_all(&mut *connection).await?;
-    let mut facts: HashMap<CaseId, Vec<Fact>> = HashMap::new();
-    for row in &fact_rows {
-        let case = Fields::new("case_fact", row).parsed("case_id")?;
-        facts.entry(case).or_default().push(fact(row)?);
-    }
+    let mut facts = facts_by_case(&fact_rows)?;
     let mut views = Vec::with_capacity(rows.len());
     for row in &rows {
         let case = Fields::new("escalation_case", row).parsed("id")?;
         views.push(view(connection, row, facts.remove(&case).unwrap_or_default()).await?);
     }
     Ok(views)
+}
+
+pub(super) fn facts_by_case(rows: &[AnyRow]) -> Result<HashMap<CaseId, Vec<Fact>>, StoreError> {
+    let mut facts: HashMap<CaseId, Vec<Fact>> = HashMap::new();
+    for row in rows {
+        let case = Fields::new("case_fact", row).parsed("case_id")?;
+        facts.entry(case).or_default().push(fact(row)?);
+    }
+    Ok(facts)
 }
 
 pub(super) async fn case_view(
@@ -558,6 +608,18 @@ async fn view(
     row: &AnyRow,
     facts: Vec<Fact>,
 ) -> Result<CaseView, StoreError> {
+    let patient =
+        patient(connection, Fields::new("escalation_case", row).parsed("patient_id")?).await?;
+    let health_center = center_of(&health_centers(connection).await?, &patient)?;
+    view_of(row, facts, patient, health_center)
+}
+
+pub(super) fn view_of(
+    row: &AnyRow,
+    facts: Vec<Fact>,
+    patient: Patient,
+    health_center: HealthCenter,
+) -> Result<CaseView, StoreError> {
     let fields = Fields::new("escalation_case", row);
     let case = Case {
         id: fields.parsed("id")?,
@@ -567,8 +629,6 @@ async fn view(
         opened_at: fields.time("opened_at")?,
         facts,
     };
-    let patient = patient(connection, case.patient).await?;
-    let health_center = center_of(&health_centers(connection).await?, &patient)?;
     let acknowledged = fields
         .text_or_null("acknowledged_by")?
         .map(str::to_owned)

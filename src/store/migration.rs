@@ -15,13 +15,17 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0009_patient.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
         ]
     };
 }
 
 const SQLITE: [&str; NAMES.len()] = migrations!("sqlite");
 const POSTGRES: [&str; NAMES.len()] = migrations!("postgres");
-const NAMES: [(i64, &str); 7] = [
+const NAMES: &[(i64, &str)] = &[
     (1, "registry"),
     (2, "campaign"),
     (3, "answer"),
@@ -29,6 +33,10 @@ const NAMES: [(i64, &str); 7] = [
     (5, "escalation"),
     (6, "staff"),
     (7, "recording"),
+    (9, "patient"),
+    (10, "case"),
+    (11, "plan"),
+    (12, "account"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.
@@ -37,7 +45,7 @@ pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreErr
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
     };
-    let migrations = NAMES.into_iter().zip(texts).map(|((version, name), text)| {
+    let migrations = NAMES.iter().zip(texts).map(|(&(version, name), text)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect()).run(pool).await.map_err(explain)
@@ -74,7 +82,7 @@ mod tests {
         for (folder, texts) in [("sqlite", SQLITE), ("postgres", POSTGRES)] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
             assert_eq!(fs::read_dir(&folder).unwrap().count(), NAMES.len());
-            for ((number, name), text) in NAMES.into_iter().zip(texts) {
+            for (&(number, name), text) in NAMES.iter().zip(texts) {
                 let file = folder.join(format!("{number:04}_{name}.sql"));
                 assert_eq!(fs::read_to_string(file).unwrap(), text);
                 assert!(text.starts_with("-- Why: "), "{name}");
@@ -85,7 +93,10 @@ mod tests {
     #[test]
     fn the_two_texts_differ_in_the_names_of_types_only() {
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
-            let translated = sqlite.replace(") strict;", ");").replace(" integer", " bigint");
+            let translated = sqlite
+                .replace(") strict;", ");")
+                .replace(" integer", " bigint")
+                .replace(" blob", " bytea");
             assert_eq!(translated, postgres);
         }
     }

@@ -182,7 +182,7 @@ impl Store {
 }
 
 /// The slot that a report settles, if there is one.
-async fn settle_open_slot(
+pub(super) async fn settle_open_slot(
     connection: &mut AnyConnection,
     now: Timestamp,
     patient: PatientId,
@@ -233,7 +233,7 @@ macro_rules! insert_observation {
 }
 
 /// One that exists already, by its source or by its report, stays as it is.
-async fn insert(
+pub(super) async fn insert(
     connection: &mut AnyConnection,
     now: Timestamp,
     observation: &Observation,

@@ -95,35 +95,11 @@ impl Store {
         episode: Option<&Episode>,
     ) -> Result<Imported, StoreError> {
         let mut session = self.write().await?;
-        let connection = session.connection();
-        let known = find_registered(connection, patient).await?;
-        let mut changed = false;
-        let mut saved = patient.clone();
-        match &known {
-            None => insert_patient(connection, now, patient).await?,
-            Some(known) => {
-                saved.id = known.id;
-                if saved != *known {
-                    update_patient(connection, now, &saved).await?;
-                    changed = true;
-                }
-            }
+        let imported = save(session.connection(), now, patient, episode).await?;
+        if imported.change != Change::Unchanged {
+            session.commit(&[Topic::Registry]).await?;
         }
-        if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
-            replace_phones(connection, &saved).await?;
-        }
-        if let Some(episode) = episode {
-            changed |= save_episode(connection, now, saved.id, episode).await?;
-        }
-        let change = match (known, changed) {
-            (None, _) => Change::Created,
-            (Some(_), true) => Change::Updated,
-            (Some(_), false) => {
-                return Ok(Imported { patient: saved.id, change: Change::Unchanged });
-            }
-        };
-        session.commit(&[Topic::Registry]).await?;
-        Ok(Imported { patient: saved.id, change })
+        Ok(imported)
     }
 
     /// One patient.
@@ -158,6 +134,41 @@ impl Store {
             sqlx::query(OF_CENTER).bind(center.to_string()).fetch_all(session.connection()).await?;
         fold_patients(&rows)
     }
+}
+
+/// Saves a patient and, if given, the episode; see [`Store::import_patient`].
+pub(super) async fn save(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: &Patient,
+    episode: Option<&Episode>,
+) -> Result<Imported, StoreError> {
+    let known =
+        find_registered(connection, patient.health_center, &patient.registration_number).await?;
+    let mut changed = false;
+    let mut saved = patient.clone();
+    match &known {
+        None => insert_patient(connection, now, patient).await?,
+        Some(known) => {
+            saved.id = known.id;
+            if saved != *known {
+                update_patient(connection, now, &saved).await?;
+                changed = true;
+            }
+        }
+    }
+    if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
+        replace_phones(connection, &saved).await?;
+    }
+    if let Some(episode) = episode {
+        changed |= save_episode(connection, now, saved.id, episode).await?;
+    }
+    let change = match (known, changed) {
+        (None, _) => Change::Created,
+        (Some(_), true) => Change::Updated,
+        (Some(_), false) => Change::Unchanged,
+    };
+    Ok(Imported { patient: saved.id, change })
 }
 
 /// The health centres by id; there are few.
@@ -198,14 +209,24 @@ pub(super) fn time_of_day(time: Time) -> String {
     format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
 }
 
+/// The columns of patients, as `p`, and telephones, as `f`, for [`fold_patients`].
+macro_rules! patient_columns {
+    () => {
+        "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
+         p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
+         f.number, f.role"
+    };
+}
+pub(super) use patient_columns;
+
 /// Selects patients, as `p`, each with one row per telephone, for [`fold_patients`].
 macro_rules! select_patients {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
-            "select p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
-             p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-             f.number, f.role from patient p left join patient_phone f on f.patient_id = p.id ",
-            $rest,
+            "select ",
+            $crate::store::registry::patient_columns!(),
+            " from patient p left join patient_phone f on f.patient_id = p.id ",
+            $($rest),+,
             " order by p.registration_number, p.id, f.position"
         )
     };
@@ -294,7 +315,29 @@ pub(super) async fn episode_by_id(
     episode(&sqlx::query(BY_ID).bind(id.to_string()).fetch_one(connection).await?)
 }
 
-fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
+/// The active episode of a patient.
+///
+/// # Errors
+/// [`StoreError::NotFound`] if the patient is not under observation.
+pub(super) async fn active_episode(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<Episode, StoreError> {
+    let found = find_active_episode(connection, patient).await?;
+    found.ok_or(StoreError::NotFound { what: "active episode" })
+}
+
+pub(super) async fn find_active_episode(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<Option<Episode>, StoreError> {
+    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
+        where patient_id = $1 and state = 'active'";
+    let row = sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(connection).await?;
+    row.as_ref().map(episode).transpose()
+}
+
+pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
     let fields = Fields::new("episode", row);
     let call_times = fields.text("call_times")?.split_whitespace().map(str::parse);
     Ok(Episode {
@@ -308,15 +351,16 @@ fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
     })
 }
 
-async fn find_registered(
+pub(super) async fn find_registered(
     connection: &mut AnyConnection,
-    patient: &Patient,
+    center: HealthCenterId,
+    registration_number: &str,
 ) -> Result<Option<Patient>, StoreError> {
     const REGISTERED: &str =
         select_patients!("where p.health_center_id = $1 and p.registration_number = $2");
     let rows = sqlx::query(REGISTERED)
-        .bind(patient.health_center.to_string())
-        .bind(patient.registration_number.as_str())
+        .bind(center.to_string())
+        .bind(registration_number)
         .fetch_all(connection)
         .await?;
     Ok(fold_patients(&rows)?.pop())
@@ -334,7 +378,7 @@ async fn insert_patient(
     save_patient(connection, INSERT, now, patient).await
 }
 
-async fn update_patient(
+pub(super) async fn update_patient(
     connection: &mut AnyConnection,
     now: Timestamp,
     patient: &Patient,
@@ -371,7 +415,7 @@ async fn save_patient(
     Ok(())
 }
 
-async fn replace_phones(
+pub(super) async fn replace_phones(
     connection: &mut AnyConnection,
     patient: &Patient,
 ) -> Result<(), StoreError> {
@@ -398,8 +442,6 @@ async fn save_episode(
     patient: PatientId,
     wanted: &Episode,
 ) -> Result<bool, StoreError> {
-    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
-        where patient_id = $1 and state = 'active'";
     const UPDATE: &str = "update episode set first_day = $2, last_day = $3, call_times = $4, \
         updated_at = $5 where id = $1";
     const END: &str = "update episode set state = 'ended', updated_at = $2 where id = $1";
@@ -407,9 +449,7 @@ async fn save_episode(
         (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state) \
         values ($1, $2, $3, $4, $5, $5, $6, 'active')";
     let call_times: Vec<_> = wanted.call_times.iter().copied().map(time_of_day).collect();
-    let row =
-        sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(&mut *connection).await?;
-    if let Some(active) = row.as_ref().map(episode).transpose()? {
+    if let Some(active) = find_active_episode(connection, patient).await? {
         let same = Episode { id: active.id, patient, ..wanted.clone() };
         if active == same {
             return Ok(false);
@@ -447,7 +487,7 @@ async fn save_episode(
 }
 
 /// Nobody is called after the last day.
-async fn skip_slots_after(
+pub(super) async fn skip_slots_after(
     connection: &mut AnyConnection,
     now: Timestamp,
     episode: EpisodeId,

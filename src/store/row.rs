@@ -50,6 +50,17 @@ impl<'r> Fields<'r> {
         value.map(|value| T::try_from(value).map_err(|_| self.corrupt(column))).transpose()
     }
 
+    pub(super) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, StoreError> {
+        self.row.try_get::<Vec<u8>, _>(column).map_err(|_| self.corrupt(column))
+    }
+
+    pub(super) fn bytes_or_null(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.row.try_get::<Option<Vec<u8>>, _>(column).map_err(|_| self.corrupt(column))
+    }
+
     pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
         Ok(self.integer::<i64>(column)? != 0)
     }
@@ -105,14 +116,19 @@ pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
+/// The columns of slots, as `s`, that [`slot`] reads.
+macro_rules! slot_columns {
+    () => {
+        "s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, s.state, \
+         s.reason, s.pause_id"
+    };
+}
+pub(super) use slot_columns;
+
 /// Selects slots, as `s`, under the names that [`slot`] reads.
 macro_rules! select_slots {
     ($rest:literal) => {
-        concat!(
-            "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
-             s.state, s.reason from slot s ",
-            $rest
-        )
+        concat!("select ", $crate::store::row::slot_columns!(), " from slot s ", $rest)
     };
 }
 pub(super) use select_slots;
@@ -129,18 +145,23 @@ pub(super) fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
         due_to: fields.time("due_to")?,
         state: fields.word("state", SlotState::parse)?,
         reason: fields.text_or_null("reason")?.map(str::to_owned),
+        pause: fields.parsed_or_null("pause_id")?,
     })
 }
+
+/// The columns of attempts, as `a`, that [`attempt`] reads.
+macro_rules! attempt_columns {
+    () => {
+        "a.id, a.slot_id, a.patient_id, a.number, a.phone, a.due_at, a.state, a.dialed_at, \
+         a.answered_at, a.ended_at, a.disposition, a.respondent, a.completion"
+    };
+}
+pub(super) use attempt_columns;
 
 /// Selects attempts, as `a`, under the names that [`attempt`] reads.
 macro_rules! select_attempts {
     ($rest:literal) => {
-        concat!(
-            "select a.id, a.slot_id, a.patient_id, a.number, a.phone, a.due_at, a.state, \
-             a.dialed_at, a.answered_at, a.ended_at, a.disposition, a.respondent, a.completion \
-             from attempt a ",
-            $rest
-        )
+        concat!("select ", $crate::store::row::attempt_columns!(), " from attempt a ", $rest)
     };
 }
 pub(super) use select_attempts;
@@ -187,14 +208,23 @@ pub(super) fn entry(row: &AnyRow) -> Result<Entry, StoreError> {
     })
 }
 
+/// The columns of observations, as `o`, that [`observation`] reads.
+macro_rules! observation_columns {
+    () => {
+        "o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, o.effective_at, \
+         o.respondent, o.channel, o.questionnaire, o.supersedes"
+    };
+}
+pub(super) use observation_columns;
+
 /// Selects observations, as `o`, under the names that [`observation`] reads.
 macro_rules! select_observations {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
-            "select o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, o.value, \
-             o.effective_at, o.respondent, o.channel, o.questionnaire, o.supersedes \
-             from observation o ",
-            $rest
+            "select ",
+            $crate::store::row::observation_columns!(),
+            " from observation o ",
+            $($rest),+
         )
     };
 }

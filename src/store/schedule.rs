@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use sqlx::AnyConnection;
 
+use crate::base::clock::civil;
 use crate::base::id::{AttemptId, PatientId, SlotId};
 use crate::campaign::plan::PhonesInUse;
 use crate::campaign::retry::SPACING;
 use crate::campaign::{Attempt, NewSlot, PlannedAttempt, Slot, SlotState};
 use crate::registry::{Episode, HealthCenter, Patient};
+use crate::store::pause::{Hold, held_slots, pauses_from, skip_for};
 use crate::store::registry::{center_of, episodes_on, health_centers, patient, patients_on};
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{Store, StoreError, Topic};
@@ -43,6 +45,9 @@ pub struct SlotToPlan {
     pub attempts: Vec<Attempt>,
     /// When the patient last answered what was an emergency (P1), within the last day.
     pub emergency_at: Option<Timestamp>,
+    /// A pause holds on its day, or the observation was ended: skip it
+    /// ([`Store::skip_held_slot`]) instead.
+    pub is_held: bool,
 }
 
 impl Store {
@@ -64,27 +69,24 @@ impl Store {
         observed.collect()
     }
 
-    /// Opens slots; those that exist already stay as they are. Returns how many are new.
+    /// Opens slots; those that exist already stay as they are. Those on whose day a pause holds
+    /// are skipped from the beginning. Returns how many are new.
     pub async fn open_slots(&self, now: Timestamp, slots: &[NewSlot]) -> Result<u32, StoreError> {
-        const OPEN: &str = "insert into slot \
-            (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, 'due', $8) \
-            on conflict (episode_id, date, number) do nothing";
+        let Some(first_day) = slots.iter().map(|slot| slot.date).min() else { return Ok(0) };
         let mut session = self.write().await?;
+        let paused = pauses_from(session.connection(), first_day).await?;
         let mut opened = 0;
         for slot in slots {
-            let done = sqlx::query(OPEN)
-                .bind(self.mint::<SlotId>(now).to_string())
-                .bind(slot.episode.to_string())
-                .bind(slot.patient.to_string())
-                .bind(slot.date.to_string())
-                .bind(i64::from(slot.number))
-                .bind(millis(slot.due_from))
-                .bind(millis(slot.due_to))
-                .bind(millis(now))
-                .execute(session.connection())
-                .await?;
-            opened += u32::from(done.rows_affected() > 0);
+            let id = self.mint::<SlotId>(now);
+            if !open_slot(session.connection(), now, id, slot).await? {
+                continue;
+            }
+            opened += 1;
+            let pauses = paused.get(&slot.patient).into_iter().flatten();
+            if let Some((_, pause)) = pauses.into_iter().find(|(days, _)| days.contains(&slot.date))
+            {
+                skip_for(session.connection(), now, id, Hold::Paused(*pause)).await?;
+            }
         }
         if opened > 0 {
             session.commit(&[Topic::Slot]).await?;
@@ -116,6 +118,7 @@ impl Store {
         }
         let centers = health_centers(connection).await?;
         let emergencies = emergencies(connection, now - LATELY).await?;
+        let held = held_slots(connection, civil(now).date()).await?;
         let mut slots = Vec::with_capacity(rows.len());
         for row in &rows {
             let slot = row::slot(row)?;
@@ -123,7 +126,15 @@ impl Store {
             let health_center = center_of(&centers, &patient)?;
             let attempts = attempts_at(connection, slot.id).await?;
             let emergency_at = emergencies.get(&slot.patient).copied();
-            slots.push(SlotToPlan { slot, patient, health_center, attempts, emergency_at });
+            let is_held = held.contains(&slot.id);
+            slots.push(SlotToPlan {
+                slot,
+                patient,
+                health_center,
+                attempts,
+                emergency_at,
+                is_held,
+            });
         }
         Ok(slots)
     }
@@ -249,8 +260,33 @@ impl Store {
     }
 }
 
+/// Opens a slot, if there is none of its number. Whether it did.
+pub(super) async fn open_slot(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    id: SlotId,
+    slot: &NewSlot,
+) -> Result<bool, StoreError> {
+    const OPEN: &str = "insert into slot \
+        (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, 'due', $8) \
+        on conflict (episode_id, date, number) do nothing";
+    let done = sqlx::query(OPEN)
+        .bind(id.to_string())
+        .bind(slot.episode.to_string())
+        .bind(slot.patient.to_string())
+        .bind(slot.date.to_string())
+        .bind(i64::from(slot.number))
+        .bind(millis(slot.due_from))
+        .bind(millis(slot.due_to))
+        .bind(millis(now))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// All attempts at a slot, by number.
-async fn attempts_at(
+pub(super) async fn attempts_at(
     connection: &mut AnyConnection,
     slot: SlotId,
 ) -> Result<Vec<Attempt>, StoreError> {
@@ -273,6 +309,23 @@ async fn emergencies(
         Ok((fields.parsed("patient_id")?, fields.time("at")?))
     });
     last.collect()
+}
+
+/// When a patient last gave an answer of the highest priority, since then.
+pub(super) async fn emergency_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    since: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    const LAST: &str = "select max(x.at) as at from case_fact x \
+        join escalation_case k on k.id = x.case_id where k.patient_id = $1 \
+        and x.priority = 'p1' and x.source = 'answer' and x.at >= $2";
+    let row = sqlx::query(LAST)
+        .bind(patient.to_string())
+        .bind(millis(since))
+        .fetch_one(connection)
+        .await?;
+    Fields::new("case_fact", &row).time_or_null("at")
 }
 
 /// A settled slot wants no call.

@@ -357,9 +357,10 @@ fn day_report(date: Date, slots: &[Slot], latest: &[Observation]) -> DayReport {
     };
     let has = |state| slots.iter().any(|slot| slot.state == state);
     let by_call = channel == Channel::OutboundCall;
-    // A slot is skipped when another channel has reported; without slots, that channel is all
-    // that there is.
-    if has(SlotState::Reported) || has(SlotState::Skipped) || (!by_call && slots.is_empty()) {
+    // A slot is skipped when another channel has reported, or for a pause, which is no report;
+    // without slots, that channel is all that there is.
+    let is_met = |slot: &Slot| slot.state == SlotState::Skipped && slot.pause.is_none();
+    if has(SlotState::Reported) || slots.iter().any(is_met) || (!by_call && slots.is_empty()) {
         DayReport::Reported { at, channel }
     } else {
         DayReport::Partial { at, channel }

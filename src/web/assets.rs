@@ -26,6 +26,10 @@ macro_rules! assets {
 assets! {
     "console.css" CSS,
     "console.js" JS,
+    "record.js" JS,
+    "refresh.js" JS,
+    "cases.js" JS,
+    "player.js" JS,
 }
 
 /// Changes with the content of any asset, so that browsers may keep them for ever.

@@ -14,6 +14,10 @@ use crate::web::assets;
 pub enum Fault {
     /// Nobody is signed in: the sign-in page comes first.
     SignIn,
+    /// Another page comes first.
+    Elsewhere(&'static str),
+    /// Too much is asked for from one address.
+    TooMany,
     /// The roles do not allow it.
     Forbidden,
     /// There is no such thing, or it belongs to somebody else.
@@ -61,9 +65,16 @@ impl Fault {
     /// The status, and the words.
     fn told(&self) -> (StatusCode, Bilingual) {
         match self {
-            Self::SignIn => (
+            Self::SignIn | Self::Elsewhere(_) => (
                 StatusCode::UNAUTHORIZED,
                 Bilingual::fixed("ログインしてください。", "Please sign in."),
+            ),
+            Self::TooMany => (
+                StatusCode::TOO_MANY_REQUESTS,
+                Bilingual::fixed(
+                    "この場所からの操作が多すぎます。1 分ほど待ってからお試しください。",
+                    "Too much is asked for from here. Please wait a minute.",
+                ),
             ),
             Self::Forbidden => (
                 StatusCode::FORBIDDEN,
@@ -98,8 +109,10 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        if matches!(self, Self::SignIn) {
-            return Redirect::to("/login").into_response();
+        match self {
+            Self::SignIn => return Redirect::to("/login").into_response(),
+            Self::Elsewhere(page) => return Redirect::to(page).into_response(),
+            _ => {}
         }
         let (status, text) = self.told();
         let page = html! {

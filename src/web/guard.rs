@@ -1,13 +1,14 @@
 //! What holds for every request: its size, its time, where it comes from, and what browsers may do
 //! with the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
-    SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -16,7 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::web::{Desk, auth};
+use crate::web::auth::{Address, Door, cookie};
+use crate::web::{Config, Desk};
 
 /// Longer forms than lists and sounds need are refused; those routes raise it for themselves.
 const LARGEST_BODY: usize = 256 * 1024;
@@ -29,20 +31,43 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; \
     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// Nothing of the machine but what is on the screen.
+const DEAF: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), \
+    payment=(), usb=()";
+
+/// Prompts are recorded on their page.
+const HEARING: &str = "camera=(), display-capture=(), geolocation=(), microphone=(self), midi=(), \
+    payment=(), usb=()";
+
+/// For two years, as browsers want it.
+const TLS_ONLY: &str = "max-age=63072000";
+
 const HTML: &[u8] = b"text/html";
 
-pub(super) fn around(pages: Router<Desk>, _desk: &Desk) -> Router<Desk> {
+pub(super) fn around(pages: Router<Desk>, desk: &Desk, door: &Arc<Door>) -> Router<Desk> {
+    let seen = (Arc::clone(&desk.config), Arc::clone(door));
     pages
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(seen, guard))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST))
         .layer(CatchPanicLayer::new())
 }
 
-async fn guard(request: Request, next: Next) -> Response {
+async fn guard(
+    State((config, door)): State<(Arc<Config>, Arc<Door>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Address(address) = Address::of(request.headers(), request.extensions(), &config);
+    if !door.gate.admits_request(address) {
+        return StatusCode::TOO_MANY_REQUESTS.into_response();
+    }
+    let may_hear = request.uri().path().starts_with("/prompts");
     let is_asset = request.uri().path().starts_with("/assets/");
-    let shown = (request.method() == Method::GET).then(|| auth::forget_flash(request.headers()));
+    let shown = (request.method() == Method::GET).then(|| cookie::forget_flash(request.headers()));
     if !is_safe(request.method()) && !is_from_here(request.headers()) {
         return StatusCode::FORBIDDEN.into_response();
     }
@@ -58,11 +83,16 @@ async fn guard(request: Request, next: Next) -> Response {
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
+        // With `no-referrer`, browsers would send `Origin: null` with our own forms.
         (REFERRER_POLICY, "same-origin"),
+        (PERMISSIONS_POLICY, if may_hear { HEARING } else { DEAF }),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if config.tls.is_some() || config.behind_proxy {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
     }
     if !is_asset {
         // What was seen of a patient is not left behind in a browser.

@@ -13,24 +13,33 @@
 pub mod assets;
 pub mod auth;
 pub mod console;
+pub mod csv;
 pub mod fault;
 mod guard;
+mod range;
+pub mod tls;
 pub mod ui;
+pub mod upload;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::serve::ListenerExt;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::base::Clock;
+use crate::base::{Clock, Private};
+use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
+use crate::recording::Archive;
 use crate::store::Store;
+use crate::web::auth::{Door, SecondFactor, oidc};
+use crate::web::tls::TlsListener;
 
 /// How the console is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,6 +50,16 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// A session ends after this, however much it is used.
     pub session_timeout: Duration,
+    /// Whether a second factor is asked for.
+    pub second_factor: SecondFactor,
+    /// What the secrets of second factors are sealed with. Without it none can be set up.
+    pub key: Option<Private<[u8; 32]>>,
+    /// A proxy on this network ends TLS, and says in `X-Forwarded-For` who asks.
+    pub behind_proxy: bool,
+    /// Certificate and key, if this program ends TLS itself.
+    pub tls: Option<tls::Files>,
+    /// The identity provider, if there is one.
+    pub oidc: Option<oidc::Config>,
 }
 
 impl Config {
@@ -50,6 +69,11 @@ impl Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             idle_timeout: Duration::from_mins(20),
             session_timeout: Duration::from_hours(12),
+            second_factor: SecondFactor::Required,
+            key: None,
+            behind_proxy: false,
+            tls: None,
+            oidc: None,
         }
     }
 }
@@ -67,8 +91,21 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// When patients are called, so that a plan can be shown before the worker makes it.
+    pub calls: Arc<Calls>,
+    /// Where recordings are, if any are kept.
+    pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
+}
+
+/// The settings by which the worker plans.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// When slots fall due.
+    pub schedule: schedule::Config,
+    /// What follows a call that did not settle its slot.
+    pub retry: Policy,
 }
 
 /// All routes.
@@ -78,7 +115,8 @@ pub fn router(desk: Desk) -> Router {
         .merge(auth::routes())
         .merge(console::routes())
         .fallback(fault::no_such_page);
-    guard::around(pages, &desk).with_state(desk)
+    let door = Door::new(&desk);
+    guard::around(pages, &desk, &door).layer(Extension(door)).with_state(desk)
 }
 
 /// Binds the address, so that the caller knows it before anybody is served.
@@ -98,11 +136,19 @@ pub async fn serve(
     desk: Desk,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let stopped = async move {
+        // A sender that is gone stops, too.
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    };
+    let tls = desk.config.tls.clone();
     let app = router(desk).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move {
-            // A sender that is gone stops, too.
-            let _ = stop.wait_for(|stopped| *stopped).await;
-        })
-        .await
+    match tls {
+        Some(files) => {
+            let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
+            // The tap changes nothing: through it axum knows the address of any listener.
+            let listener = listener.tap_io(|_| {});
+            axum::serve(listener, app).with_graceful_shutdown(stopped).await
+        }
+        None => axum::serve(listener, app).with_graceful_shutdown(stopped).await,
+    }
 }

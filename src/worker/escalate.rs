@@ -1,6 +1,6 @@
 //! Observations, and the ways in which calls and slots ended → cases, and messages about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use crate::base::Now;
 use crate::base::clock::{civil, timestamp};
-use crate::base::id::{PatientId, SlotId};
+use crate::base::id::{HealthCenterId, PatientId, SlotId};
 use crate::campaign::{Attempt, Slot};
 use crate::escalation::evaluate::{
     PatientFacts, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
@@ -17,7 +17,7 @@ use crate::escalation::evaluate::{
 use crate::escalation::{Fact, RuleSet};
 use crate::observation::Observation;
 use crate::store::{CaseChange, Evaluated, StoreError};
-use crate::worker::{LOOK_BACK, Road, Turn};
+use crate::worker::{LOOK_BACK, Road, Turn, rules};
 
 /// Rows of each kind per turn.
 const BATCH: u32 = 256;
@@ -36,7 +36,7 @@ pub(super) struct Memory {
 /// than a missed call.
 async fn judge_silence<C>(
     road: &Road<C>,
-    rules: &RuleSet,
+    books: &mut Books,
     now: Now,
     memory: &mut Memory,
 ) -> anyhow::Result<usize> {
@@ -48,6 +48,7 @@ async fn judge_silence<C>(
     for one in road.store.episodes_on(today).await? {
         let slots = road.store.slots_of(one.patient.id, today).await?;
         let traits = PatientFacts::of(&one.patient, today);
+        let rules = books.of(road, one.health_center.id).await?;
         let facts = evaluate_day(rules, traits, &slots, now.timestamp);
         if !facts.is_empty() {
             n_silent += 1;
@@ -63,6 +64,22 @@ async fn judge_silence<C>(
 fn next_meeting(now: Now, memory: &Memory) -> Option<Timestamp> {
     let today = now.date();
     (memory.judged != Some(today)).then(|| timestamp(today.to_datetime(MEETING)))
+}
+
+/// The rules of each centre today, looked up once per turn.
+struct Books {
+    day: Date,
+    sets: HashMap<HealthCenterId, RuleSet>,
+}
+
+impl Books {
+    async fn of<C>(&mut self, road: &Road<C>, center: HealthCenterId) -> anyhow::Result<&RuleSet> {
+        if !self.sets.contains_key(&center) {
+            let set = rules::in_force(road, center, self.day).await?;
+            self.sets.insert(center, set);
+        }
+        self.sets.get(&center).context("it was just looked up")
+    }
 }
 
 /// What no rule has seen yet of one patient.
@@ -90,11 +107,11 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     for slot in slots {
         unseen.entry(slot.patient).or_default().slots.push(slot);
     }
-    let rules = road.rules.effective_on(now.date()).context("no rules are in force today")?;
-    let done = unseen.len() + judge_silence(road, rules, now, memory).await?;
+    let mut books = Books { day: now.date(), sets: HashMap::new() };
+    let done = unseen.len() + judge_silence(road, &mut books, now, memory).await?;
     for (patient, unseen) in unseen {
         // One patient whose rows cannot be read must not keep the others from being judged.
-        if let Err(error) = judge_and_store(road, rules, patient, &unseen, now).await {
+        if let Err(error) = judge_and_store(road, &mut books, patient, &unseen, now).await {
             let is_passing = error.downcast_ref::<StoreError>().is_some_and(StoreError::may_retry);
             if is_passing {
                 return Err(error);
@@ -102,17 +119,28 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
             error!(%patient, "patient {patient} cannot be judged: {error:#}");
         }
     }
-    Ok(Turn { done, more, next: next_meeting(now, memory) })
+    let lapse = road.store.end_lapsed_claims(now.timestamp).await?;
+    Ok(Turn { done, more, next: next_meeting(now, memory).into_iter().chain(lapse).min() })
+}
+
+/// What makes observations one report: the slot that they fill, or else the moment.
+type ReportKey = (Option<SlotId>, Option<Timestamp>);
+
+fn report_of(observation: &Observation) -> ReportKey {
+    match observation.slot {
+        Some(slot) => (Some(slot), None),
+        None => (None, Some(observation.effective_at)),
+    }
 }
 
 async fn judge_and_store<C>(
     road: &Road<C>,
-    rules: &RuleSet,
+    books: &mut Books,
     patient: PatientId,
     unseen: &Unseen,
     now: Now,
 ) -> anyhow::Result<()> {
-    let facts = judge(road, rules, patient, unseen, now).await?;
+    let facts = judge(road, books, patient, unseen, now).await?;
     let evaluated = Evaluated {
         observations: unseen.observations.iter().map(|observation| observation.id).collect(),
         attempts: unseen.attempts.iter().map(|attempt| attempt.id).collect(),
@@ -129,23 +157,23 @@ async fn judge_and_store<C>(
 
 async fn judge<C>(
     road: &Road<C>,
-    rules: &RuleSet,
+    books: &mut Books,
     patient: PatientId,
     unseen: &Unseen,
     now: Now,
 ) -> anyhow::Result<Vec<Fact>> {
     let since = now.timestamp - LOOK_BACK;
-    let traits = PatientFacts::of(&road.store.patient(patient).await?, now.date());
+    let known = road.store.patient(patient).await?;
+    let traits = PatientFacts::of(&known, now.date());
+    let rules = books.of(road, known.health_center).await?;
     let mut facts = Vec::new();
 
     let history = road.store.history(patient, since).await?;
-    let mut reports: Vec<Option<SlotId>> =
-        unseen.observations.iter().map(|observation| observation.slot).collect();
-    reports.dedup();
-    for slot in reports {
+    let reports: BTreeSet<ReportKey> = unseen.observations.iter().map(report_of).collect();
+    for key in reports {
         // A report is judged as a whole: what its earlier answers said counts, too.
         let report: Vec<Observation> =
-            history.iter().filter(|observation| observation.slot == slot).cloned().collect();
+            history.iter().filter(|observation| report_of(observation) == key).cloned().collect();
         facts.extend(evaluate(rules, traits, &history, &report));
     }
 

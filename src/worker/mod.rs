@@ -28,7 +28,9 @@ mod escalate;
 mod observe;
 mod progress;
 mod rescue;
+mod rules;
 mod schedule;
+mod takes;
 mod talk;
 mod track;
 
@@ -71,7 +73,7 @@ pub struct Road<C> {
     pub library: Arc<Library>,
     /// What is asked.
     pub questionnaire: Arc<Questionnaire>,
-    /// When a human must act.
+    /// When a human must act, where a centre has released no rules of its own.
     pub rules: RuleBook,
     /// How time is handed down.
     pub clock: Clock,

@@ -37,7 +37,11 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     let midnight = now.date().tomorrow().map(|date| timestamp(date.to_datetime(Time::midnight())));
     let next = next.into_iter().chain(midnight.ok()).min();
 
-    let slots = road.store.slots_to_plan(now.timestamp, BATCH).await?;
+    let mut slots = road.store.slots_to_plan(now.timestamp, BATCH).await?;
+    for held in slots.extract_if(.., |one| one.is_held) {
+        road.store.skip_held_slot(now.timestamp, held.slot.id).await?;
+        expired += 1;
+    }
     if slots.is_empty() {
         return Ok(Turn { done: opened + expired, more: false, next });
     }

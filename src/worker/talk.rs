@@ -23,7 +23,7 @@ use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::Lease;
 use crate::worker::track::Track;
-use crate::worker::{LOOK_BACK, Road, Step};
+use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -63,6 +63,7 @@ pub(super) async fn prepare<C: Carrier>(
     claim: &Claim,
     now: Now,
 ) -> anyhow::Result<Interview> {
+    takes::refresh(&road.store, &road.library).await?;
     let track = Track::prepare(road, claim, now).await;
     let profile = profile(claim, now, &track);
     let needed = utterances(&road.questionnaire, &profile);
@@ -77,11 +78,7 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
-    let rules = road
-        .rules
-        .effective_on(now.date())
-        .with_context(|| format!("no rules are in force on {}", now.date()))?
-        .clone();
+    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     Ok(Interview {
         session: Session::new(Arc::clone(&road.questionnaire), profile),
         pace,

@@ -13,9 +13,10 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::{BufRead, BufReader, Lines, Write, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,12 +40,14 @@ use mimamori::sim::{
 use mimamori::store::{CaseFilter, Store};
 use mimamori::trunk::media::{self, Engine};
 use mimamori::trunk::{self, Codec, Identity, Trunk};
-use mimamori::worker::{self, Progress, Road};
+use mimamori::worker::{self, News, Progress, Road, Step};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 const DAY: Date = date(2026, 11, 22);
 
@@ -61,6 +64,9 @@ const N_LINES: usize = 2 * (TEMPERS.len() + N_NEWCOMERS);
 /// A telephone is left alone for three minutes after the end of a call, or after it became known
 /// that a call was cut off; then somebody who had not answered is called again.
 const LATER: Duration = Duration::from_mins(4);
+
+/// More than any of the waits takes on any machine.
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// When the service is killed for the first time.
 #[derive(Clone, Copy, Debug)]
@@ -172,41 +178,79 @@ async fn the_service_that_is_killed() {
         recordings: None,
         progress: Progress::new(),
     };
+    tokio::spawn(tell(road.progress.watch()));
     let (_never, stop) = watch::channel(false);
     worker::run(Arc::new(road), stop).await.unwrap();
 }
 
+/// Tells the other process what happens, each thing right after it is committed.
+async fn tell(mut news: Receiver<News>) {
+    let mut out = stdout();
+    // What the harness has begun to print ends here.
+    writeln!(out).unwrap();
+    while let Ok(News { step, .. }) = news.recv().await {
+        match step {
+            Step::Ringing => writeln!(out, "ringing").unwrap(),
+            Step::Stored(entry) => writeln!(out, "stored {}", entry.question).unwrap(),
+            _ => {}
+        }
+    }
+}
+
 /// The service as a process. Dropped, it is killed.
-struct Service(Child);
+struct Service {
+    process: Child,
+    told: Option<Lines<BufReader<ChildStdout>>>,
+}
 
 impl Service {
     fn start(village: &Village, carrier: SocketAddr, now: Timestamp) -> Self {
-        let child = Command::new(env::current_exe().unwrap())
+        let mut process = Command::new(env::current_exe().unwrap())
             .args(["--exact", "kill::the_service_that_is_killed", "--ignored", "--nocapture"])
             .env("MIMAMORI_TEST_DATABASE", village.database())
             .env("MIMAMORI_TEST_CARRIER", carrier.to_string())
             .env("MIMAMORI_TEST_NOW", now.to_string())
             .env("MIMAMORI_TEST_PORTS", village.first_port.to_string())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self(child)
+        let told = process.stdout.take().map(|out| BufReader::new(out).lines());
+        Self { process, told }
+    }
+
+    /// Waits until the service tells that the moment has come.
+    async fn reaches(&mut self, moment: Moment) {
+        let told = self.told.take().unwrap();
+        let reading = spawn_blocking(move || {
+            let mut n_answers = 0;
+            told.map_while(Result::ok).any(|line| {
+                n_answers += usize::from(line.starts_with("stored"));
+                match moment {
+                    Moment::Ringing => line == "ringing",
+                    Moment::Answers(n) => n_answers >= n,
+                    Moment::LastAnswer => line == "stored other_change",
+                }
+            })
+        });
+        let has_come = timeout(PATIENCE, reading).await;
+        let has_come = has_come.unwrap_or_else(|_| panic!("{moment:?} does not come")).unwrap();
+        assert!(has_come, "the service ended before {moment:?}");
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
     fn kill(mut self) {
-        assert!(self.0.try_wait().unwrap().is_none(), "the service ended by itself");
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        assert!(self.process.try_wait().unwrap().is_none(), "the service ended by itself");
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
         // It may be dead already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -246,6 +290,11 @@ impl Told {
 
     fn was_answered(&self) -> bool {
         self.attempt.answered_at.is_some()
+    }
+
+    /// The service died while somebody talked with it.
+    fn has_broken_off(&self) -> bool {
+        self.is_lost() && self.was_answered()
     }
 
     fn next<'a>(&self, all: &'a [Self]) -> Option<&'a Attempt> {
@@ -351,29 +400,23 @@ impl Village {
         all
     }
 
-    /// Waits until the store shows it. Fails after a time that is enough on any machine.
-    async fn wait_until(&self, what: &str, shows: impl Fn(&[Told]) -> bool) {
-        for _ in 0..1200 {
-            if shows(&self.told().await) {
-                return;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        let attempts: Vec<Attempt> =
-            self.told().await.into_iter().map(|told| told.attempt).collect();
-        panic!("{what} does not come: {attempts:#?}");
-    }
-
     /// Waits until all is done that the service owes in a life of its own, the first aside.
     async fn wait_for_newcomer(&self, what: &str, newcomer: &PhoneNumber) {
-        self.wait_until(what, |all| {
+        let is_done = |all: &[Told]| {
             let mut of_newcomer = all.iter().filter(|told| told.attempt.phone == *newcomer);
             of_newcomer.any(|told| told.attempt.dialed_at.is_some())
-                && all
-                    .iter()
-                    .all(|told| !(told.is_lost() && told.was_answered()) || told.is_in_case)
-        })
-        .await;
+                && all.iter().all(|told| !told.has_broken_off() || told.is_in_case)
+        };
+        let waiting = async {
+            while !is_done(&self.told().await) {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        if timeout(PATIENCE, waiting).await.is_err() {
+            let all = self.told().await;
+            let attempts: Vec<&Attempt> = all.iter().map(|told| &told.attempt).collect();
+            panic!("{what} does not come to {newcomer}: {attempts:#?}");
+        }
     }
 
     async fn slot_state(&self, attempt: &Attempt) -> SlotState {
@@ -432,17 +475,8 @@ async fn killed_at(moment: Moment, seed: u16) {
     let clock = starting_at(began);
     let carrier = village.carrier(began).await;
 
-    let service = Service::start(&village, carrier.address(), began);
-    village
-        .wait_until(&format!("{moment:?}, when to kill"), |all| match moment {
-            Moment::Ringing => all.iter().any(Told::is_live),
-            Moment::Answers(n) => all.iter().map(|told| told.entries.len()).sum::<usize>() >= n,
-            Moment::LastAnswer => all.iter().any(|told| {
-                told.attempt.state == AttemptState::Talking
-                    && told.entries.iter().any(|entry| entry.question == "other_change")
-            }),
-        })
-        .await;
+    let mut service = Service::start(&village, carrier.address(), began);
+    service.reaches(moment).await;
     service.kill();
     let first = village.told().await;
     assert!(first.iter().any(Told::is_live), "{moment:?}: nothing was under way");
@@ -517,13 +551,13 @@ fn every_answer_is_kept(
         let ([Told { entries, .. }], [call]) = (own.as_slice(), calls) else { continue };
         let heard = questions_heard(call);
         for question in heard.split_last().map_or(&[] as &[String], |(_, before)| before) {
-            let stored = entries.iter().find(|entry| entry.question == *question);
-            let meant = household.persona.meant(0, question);
-            assert_eq!(stored.map(|entry| entry.answer), Some(meant), "{question} of {heard:?}");
-            n_checked += 1;
+            let is_stored = entries.iter().any(|entry| entry.question == *question);
+            assert!(is_stored, "{question} of {heard:?} was answered before the next was put");
         }
+        // A machine without breath presses too late, which no kill can do.
         for entry in entries.iter().filter(|entry| entry.answer != Answer::Unanswered) {
             assert_eq!(entry.answer, household.persona.meant(0, &entry.question));
+            n_checked += 1;
         }
     }
     n_checked

@@ -112,12 +112,12 @@ impl Database {
     }
 
     /// Runs statements past the store.
-    async fn execute(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         postgres::execute(&self.url, statements).await;
     }
 
     /// The rule that refuses a statement.
-    async fn refusal(&self, statement: &str) -> String {
+    pub(crate) async fn refusal(&self, statement: &str) -> String {
         let mut connection = postgres::connect(&self.url).await;
         if self.is_sqlite() {
             sqlx::raw_sql("pragma foreign_keys = on").execute(&mut connection).await.unwrap();
@@ -199,7 +199,7 @@ impl District {
         (patient, episode)
     }
 
-    async fn admit(&self, n: u32) -> (Patient, Episode) {
+    pub(crate) async fn admit(&self, n: u32) -> (Patient, Episode) {
         let (patient, episode) = self.someone(n);
         let imported = self.store.import_patient(at(0, 0), &patient, Some(&episode)).await;
         assert_eq!(imported.unwrap().change, Change::Created);

@@ -6,7 +6,12 @@
 //!
 //! ```text
 //! bytes ──table──► rows of cells ──column──► named cells ──value──► PatientDraft | faults
+//!                                                                       │ compare
+//!                                              what is known of them ───┴──► Compared
 //! ```
+
+pub mod compare;
+pub mod problem;
 
 mod column;
 mod row;

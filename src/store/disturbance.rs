@@ -1,0 +1,59 @@
+//! What keeps calls and alarms from going out, as numbers without persons: the lane システム.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::store::row::{Fields, millis};
+use crate::store::{StoreError, Within};
+
+/// A slot that nobody has tried to meet by then, though its time has come: calls do not go out.
+const TOO_LATE: SignedDuration = SignedDuration::from_mins(15);
+
+/// A message that was refused so often has a receiver that is down.
+const TRIES: i64 = 3;
+
+/// What does not go its way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Disturbances {
+    /// Slots whose time came a quarter of an hour ago or more, without any attempt.
+    pub slots_not_tried: u32,
+    /// Since when the first of them has waited.
+    pub waiting_since: Option<Timestamp>,
+    /// Alarms that the health centre's system has not taken after several tries.
+    pub messages_not_taken: u32,
+}
+
+impl Within<'_> {
+    /// What does not go its way for the patients of this scope.
+    pub async fn disturbances(&self, now: Timestamp) -> Result<Disturbances, StoreError> {
+        const SLOTS: &str = "select count(*) as n, min(s.due_from) as since from slot s \
+            join patient p on p.id = s.patient_id where s.state = 'due' and s.due_from <= $3 \
+            and s.due_to > $4 and p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2) \
+            and not exists (select 1 from attempt a where a.slot_id = s.id \
+            and a.dialed_at is not null)";
+        const MESSAGES: &str = "select count(*) as n from message m \
+            join escalation_case k on k.id = m.case_id join patient p on p.id = k.patient_id \
+            where m.delivered_at is null and m.tries >= $3 \
+            and p.health_center_id = $1 and ($2 = '' or p.clinic_id = $2)";
+        let mut session = self.store.read().await?;
+        let connection = session.connection();
+        let row = sqlx::query(SLOTS)
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .bind(millis(now - TOO_LATE))
+            .bind(millis(now))
+            .fetch_one(&mut *connection)
+            .await?;
+        let slots = Fields::new("slot", &row);
+        let row = sqlx::query(MESSAGES)
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .bind(TRIES)
+            .fetch_one(connection)
+            .await?;
+        Ok(Disturbances {
+            slots_not_tried: slots.integer("n")?,
+            waiting_since: slots.time_or_null("since")?,
+            messages_not_taken: Fields::new("message", &row).integer("n")?,
+        })
+    }
+}

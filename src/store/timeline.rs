@@ -1,0 +1,202 @@
+//! One patient as the console shows them: who and when, and how they were.
+
+use jiff::civil::{Date, Time};
+use jiff::{Timestamp, ToSpan};
+
+use crate::base::Private;
+use crate::base::clock::timestamp;
+use crate::base::id::{ClinicId, PatientId, StaffId};
+use crate::campaign::{Attempt, Slot};
+use crate::observation::Observation;
+use crate::registry::{Contact, Episode, HealthCenter, Patient, Pause, StaffNote};
+use crate::store::care::{changes_of, contacts_of, notes_of};
+use crate::store::escalate::case_views;
+use crate::store::pause::pauses_of;
+use crate::store::registry::{center_of, episode, health_centers, patient};
+use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
+use crate::store::{CaseFilter, CaseView, PatientChange, StoreError, Way, Within};
+
+/// Who a patient is, and when they are called: no answers.
+#[derive(Clone, Debug)]
+pub struct CarePlan {
+    /// The patient.
+    pub patient: Patient,
+    /// Who looks after them.
+    pub health_center: HealthCenter,
+    /// The contracted clinic that does, if one.
+    pub clinic: Option<ClinicId>,
+    /// The days under observation, or else the last that were; with whether they are active.
+    pub episode: Option<(Episode, bool)>,
+    /// Whom staff may ask, in order.
+    pub contacts: Vec<Contact>,
+    /// Pauses that touch the days asked for, or are to come, by first day.
+    pub pauses: Vec<Pause>,
+    /// What was set during these days, oldest first.
+    pub changes: Vec<PatientChange>,
+    /// The slots of these days, by date and number.
+    pub slots: Vec<Slot>,
+    /// The attempts at these slots, by the time at which they were placed or are due.
+    pub attempts: Vec<Attempt>,
+}
+
+/// How a patient was.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// All observations, also those that were corrected, oldest first.
+    pub observations: Vec<Observed>,
+    /// All cases, newest first.
+    pub cases: Vec<CaseView>,
+    /// What staff noted, oldest first.
+    pub notes: Vec<StaffNote>,
+}
+
+/// An observation, and how it came to be known.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The observation.
+    pub observation: Observation,
+    /// What was pressed, if by telephone.
+    pub keys: Option<String>,
+    /// When it was written down.
+    pub recorded_at: Timestamp,
+    /// The member of the staff who wrote it down or corrected it.
+    pub by: Option<(StaffId, Private<String>)>,
+    /// How staff came to know.
+    pub way: Option<Way>,
+    /// Why it corrects another.
+    pub reason: Option<Private<String>>,
+}
+
+/// Selects observations of a patient with how they came to be known.
+const OBSERVED: &str = "select o.id, o.patient_id, o.slot_id, o.attempt_id, o.seq, o.code, \
+    o.value, o.effective_at, o.respondent, o.channel, o.questionnaire, o.supersedes, \
+    o.recorded_at, o.staff_id, f.name as staff_name, o.way, o.reason, w.keys from observation o \
+    left join staff f on f.id = o.staff_id \
+    left join answer w on w.attempt_id = o.attempt_id and w.seq = o.seq \
+    where o.patient_id = $1 and o.effective_at >= $2 and o.effective_at < $3 \
+    order by o.effective_at, o.id";
+
+impl Within<'_> {
+    /// Who a patient is, and how their calls go from the first to the last day, in one view of the
+    /// database.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] as [`Self::patient`].
+    pub async fn care_plan(
+        &self,
+        id: PatientId,
+        (first_day, last_day): (Date, Date),
+    ) -> Result<CarePlan, StoreError> {
+        const CLINIC: &str = "select p.clinic_id from patient p where p.id = $1 \
+            and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3)";
+        const EPISODE: &str = "select e.id, e.patient_id, e.first_day, e.last_day, e.call_times, \
+            e.state from episode e where e.patient_id = $1 \
+            order by case when e.state = 'active' then 0 else 1 end, e.last_day desc, \
+            e.created_at desc limit 1";
+        const SLOTS: &str = select_slots!(
+            "where s.patient_id = $1 and s.date >= $2 and s.date <= $3 order by s.date, s.number"
+        );
+        const ATTEMPTS: &str = select_attempts!(
+            "join slot s on s.id = a.slot_id \
+             where s.patient_id = $1 and s.date >= $2 and s.date <= $3 \
+             order by coalesce(a.dialed_at, a.due_at), a.id"
+        );
+        let mut session = self.store.read().await?;
+        let connection = session.connection();
+        let row = sqlx::query(CLINIC)
+            .bind(id.to_string())
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .fetch_optional(&mut *connection)
+            .await?;
+        // What follows is of the same patient in the same transaction.
+        let row = row.ok_or(StoreError::NotFound { what: "patient" })?;
+        let clinic = Fields::new("patient", &row).parsed_or_null("clinic_id")?;
+        let patient = patient(connection, id).await?;
+        let latest =
+            sqlx::query(EPISODE).bind(id.to_string()).fetch_optional(&mut *connection).await?;
+        let episode = match latest {
+            None => None,
+            Some(row) => {
+                let is_active = Fields::new("episode", &row).text("state")? == "active";
+                Some((episode(&row)?, is_active))
+            }
+        };
+        let bound = |statement| {
+            sqlx::query(statement)
+                .bind(id.to_string())
+                .bind(first_day.to_string())
+                .bind(last_day.to_string())
+        };
+        let slots = bound(SLOTS).fetch_all(&mut *connection).await?;
+        let attempts = bound(ATTEMPTS).fetch_all(&mut *connection).await?;
+        let days = (midnight(first_day), midnight(last_day.saturating_add(1.day())));
+        Ok(CarePlan {
+            health_center: center_of(&health_centers(connection).await?, &patient)?,
+            patient,
+            clinic,
+            episode,
+            contacts: contacts_of(connection, id).await?,
+            pauses: pauses_of(connection, id, first_day).await?,
+            changes: changes_of(connection, id, days).await?,
+            slots: slots.iter().map(row::slot).collect::<Result<_, _>>()?,
+            attempts: attempts.iter().map(row::attempt).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// How a patient was from the first to the last day, in one view of the database.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] as [`Self::patient`].
+    pub async fn health(
+        &self,
+        id: PatientId,
+        (first_day, last_day): (Date, Date),
+    ) -> Result<Health, StoreError> {
+        const REACHED: &str = "select p.id from patient p where p.id = $1 \
+            and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3)";
+        let (from, to) = (midnight(first_day), midnight(last_day.saturating_add(1.day())));
+        let mut session = self.store.read().await?;
+        let connection = session.connection();
+        let reached = sqlx::query(REACHED)
+            .bind(id.to_string())
+            .bind(self.center_text())
+            .bind(self.clinic_text())
+            .fetch_optional(&mut *connection)
+            .await?;
+        reached.ok_or(StoreError::NotFound { what: "patient" })?;
+        let rows = sqlx::query(OBSERVED)
+            .bind(id.to_string())
+            .bind(millis(from))
+            .bind(millis(to))
+            .fetch_all(&mut *connection)
+            .await?;
+        let mut cases = case_views(connection, CaseFilter::Patient(id)).await?;
+        cases.sort_by_key(|view| std::cmp::Reverse(view.case.opened_at));
+        Ok(Health {
+            observations: rows.iter().map(observed).collect::<Result<_, _>>()?,
+            cases,
+            notes: notes_of(connection, id, (from, to)).await?,
+        })
+    }
+}
+
+fn observed(row: &sqlx::any::AnyRow) -> Result<Observed, StoreError> {
+    let fields = Fields::new("observation", row);
+    let by = match fields.parsed_or_null("staff_id")? {
+        None => None,
+        Some(id) => Some((id, Private::new(fields.text("staff_name")?.to_owned()))),
+    };
+    Ok(Observed {
+        observation: row::observation(row)?,
+        keys: fields.text_or_null("keys")?.map(str::to_owned),
+        recorded_at: fields.time("recorded_at")?,
+        by,
+        way: fields.word_or_null("way", Way::parse)?,
+        reason: fields.text_or_null("reason")?.map(|text| Private::new(text.to_owned())),
+    })
+}
+
+fn midnight(day: Date) -> Timestamp {
+    timestamp(day.to_datetime(Time::midnight()))
+}

@@ -1,0 +1,220 @@
+//! 対応: the cases that need a human, in lanes, for all who look at once.
+//!
+//! The queue is read from the store once per centre (and clinic) however many look: what was read
+//! stays until something about a case changes in this process, or until other processes may have
+//! changed something.
+
+mod card;
+mod file;
+mod handover;
+
+pub(super) use file::text_of;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use crate::base::Bilingual;
+use crate::base::clock::civil;
+use crate::escalation::Lane;
+use crate::registry::audit::hex;
+use crate::registry::{Right, Scope};
+use crate::store::{Changes, Disturbances, QueueCard, Store, StoreError, Topic};
+use crate::web::Desk;
+use crate::web::auth::Viewer;
+use crate::web::fault::Fault;
+use crate::web::ui::{self, Icon, Section};
+
+/// However little this process does, others may do something.
+const STALE: Duration = Duration::from_secs(5);
+
+/// What changes a queue.
+const TOPICS: &[Topic] =
+    &[Topic::Registry, Topic::Over, Topic::Observation, Topic::Case, Topic::Recording];
+
+pub(super) fn routes() -> Router<Desk> {
+    Router::new()
+        .route("/cases", get(page))
+        .route("/cases/list", get(list))
+        .route("/cases/{case}", get(file::page))
+        .route("/cases/{case}/{deed}", post(file::deed))
+        .route("/handover", get(handover::page))
+        .layer(Extension(Arc::new(Board::default())))
+}
+
+/// What was read last, by whose patients they are.
+#[derive(Default)]
+pub(super) struct Board(Mutex<HashMap<Scope, Seen>>);
+
+/// What one scope has seen.
+struct Seen {
+    at: Timestamp,
+    changes: Changes,
+    queue: Arc<Queue>,
+}
+
+/// The queue of a scope.
+struct Queue {
+    cards: Vec<QueueCard>,
+    disturbances: Disturbances,
+}
+
+impl Board {
+    /// The queue as it is, or was a moment ago. Whoever comes while it is read waits for the same
+    /// reading.
+    async fn queue(
+        &self,
+        store: &Store,
+        scope: Scope,
+        now: Timestamp,
+    ) -> Result<Arc<Queue>, StoreError> {
+        let mut seen = self.0.lock().await;
+        if let Some(seen) = seen.get(&scope)
+            && !seen.changes.has_changed()
+            && seen.at.duration_until(now).unsigned_abs() < STALE
+        {
+            return Ok(Arc::clone(&seen.queue));
+        }
+        // Before it is read: what changes meanwhile is read the next time.
+        let changes = store.changes(TOPICS);
+        let within = store.within(scope);
+        let queue = Arc::new(Queue {
+            cards: within.case_queue(now).await?,
+            disturbances: within.disturbances(now).await?,
+        });
+        seen.insert(scope, Seen { at: now, changes, queue: Arc::clone(&queue) });
+        Ok(queue)
+    }
+}
+
+async fn page(
+    viewer: Viewer,
+    State(desk): State<Desk>,
+    Extension(board): Extension<Arc<Board>>,
+) -> Result<Markup, Fault> {
+    viewer.must(Right::HandleCases)?;
+    let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
+    let mut entry = viewer.audit("cases.viewed");
+    entry.detail = format!("{} cases", queue.cards.len());
+    desk.store.audit(viewer.now, &entry).await?;
+    let title = Bilingual::fixed("対応が必要な方", "Cases that need a human");
+    let body = html! {
+        (cue(&viewer))
+        p.visually-hidden #queue-news role="status" aria-live="polite" {}
+        div #queue data-list="/cases/list" data-every="10000"
+            data-news=(viewer.say("新しい緊急: {n}件", "New urgent cases: {n}")) {
+            (lanes(&viewer, &queue))
+        }
+    };
+    Ok(ui::page_with(&viewer, Section::Cases, &title, &["cases.js"], &body))
+}
+
+/// The lanes alone, for pages that are open; 304 if they are as they were.
+async fn list(
+    viewer: Viewer,
+    State(desk): State<Desk>,
+    Extension(board): Extension<Arc<Board>>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    viewer.must(Right::HandleCases)?;
+    let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
+    let lanes = lanes(&viewer, &queue);
+    let etag = format!("\"{}\"", hex(&Sha256::digest(lanes.0.as_bytes())[..16]));
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if known.is_some_and(|known| known.trim_start_matches("W/") == etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    Ok(([(ETAG, etag)], lanes).into_response())
+}
+
+/// The cue for new urgent cases: off until somebody turns it on, and muted for a time only.
+fn cue(viewer: &Viewer) -> Markup {
+    html! {
+        div.row.cue #cue hidden
+            data-on=(viewer.say("緊急の音: 入", "Sound for urgent cases: on"))
+            data-off=(viewer.say("緊急の音: 切", "Sound for urgent cases: off"))
+            data-muted=(viewer.say("消音中 あと{n}分", "muted, {n} min left")) {
+            button type="button" #cue-switch aria-pressed="false" {
+                (ui::icon(Icon::Voice)) span #cue-state {}
+            }
+            button type="button" #cue-mute { (viewer.say("10分消音", "Mute for 10 min")) }
+            span.muted.small #cue-note role="status" {}
+        }
+    }
+}
+
+fn lanes(viewer: &Viewer, queue: &Queue) -> Markup {
+    let of = |lane| {
+        queue
+            .cards
+            .iter()
+            .filter(move |card| Lane::of(card.view.case.priority, &card.view.case.facts) == lane)
+    };
+    html! {
+        (system(viewer, &queue.disturbances))
+        div.lanes {
+            @for lane in Lane::ALL {
+                section.lane aria-labelledby={ "lane-" (card::lane_word(lane)) } {
+                    h2 id={ "lane-" (card::lane_word(lane)) } {
+                        (ui::icon(match lane {
+                            Lane::Urgent => Icon::Alert,
+                            Lane::Unreached => Icon::Phone,
+                            Lane::Caution => Icon::Caution,
+                        }))
+                        " " (viewer.tell(&lane.name()))
+                        " " span.chip { (of(lane).count()) }
+                    }
+                    @for card in of(lane) { (card::card(viewer, card)) }
+                    @if of(lane).next().is_none() {
+                        (ui::empty(viewer.say("ありません", "None")))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What keeps calls and alarms from going out: for those who can do something about it.
+fn system(viewer: &Viewer, disturbances: &Disturbances) -> Markup {
+    let Disturbances { slots_not_tried, waiting_since, messages_not_taken } = *disturbances;
+    let is_seen = viewer.may(Right::ChangeRules) || viewer.may(Right::SeeTrunks);
+    html! {
+        @if is_seen && (slots_not_tried > 0 || messages_not_taken > 0) {
+            section.card aria-labelledby="lane-system" {
+                h2 #lane-system { (ui::icon(Icon::Line)) " " (viewer.say("システム", "System")) }
+                ul {
+                    @if slots_not_tried > 0 {
+                        li {
+                            strong {
+                                (viewer.say("時刻を過ぎても架電していない: ", "Due, but not called: "))
+                                (slots_not_tried) (viewer.say("件", ""))
+                            }
+                            @if let Some(since) = waiting_since {
+                                " (" (civil(since).strftime("%H:%M")) (viewer.say("から", " on")) ")"
+                            }
+                        }
+                    }
+                    @if messages_not_taken > 0 {
+                        li {
+                            strong {
+                                (viewer.say("通知先が受け取らない: ", "Alarms not taken by the receiver: "))
+                                (messages_not_taken) (viewer.say("件", ""))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

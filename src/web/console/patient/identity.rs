@@ -1,0 +1,168 @@
+//! Who the patient is: two identifiers at every position of the page, telephones, contacts, flags.
+
+use maud::{Markup, html};
+
+use crate::registry::Right;
+use crate::web::auth::Viewer;
+use crate::web::console::patient::{Timeline, words};
+use crate::web::ui::{Icon, badge, icon};
+
+/// Stays at the top while the page scrolls: nobody may take one patient for another.
+pub(super) fn bar(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let patient = &timeline.plan.patient;
+    html! {
+        div.person-bar {
+            strong.person-name { (patient.name.expose()) }
+            span.muted { (patient.kana.expose()) }
+            span { (viewer.say("管理番号", "No.")) " " strong { (patient.registration_number) } }
+            span {
+                (viewer.say("生年月日", "Born")) " "
+                strong { (patient.birth_date.expose()) }
+                " " (viewer.say(
+                    &format!("({}歳)", patient.age(timeline.today)),
+                    &format!("({})", patient.age(timeline.today)),
+                ))
+            }
+            @if viewer.may(Right::SeeHealth) && patient.is_high_risk(timeline.today) {
+                (badge("badge caution", Icon::Caution, viewer.say("高リスク", "High risk")))
+            }
+            @if let Some(pause) = timeline.plan.pauses.iter().find(|one| one.covers(timeline.today)) {
+                span.badge.caution {
+                    (icon(Icon::Pause))
+                    (viewer.say(
+                        &format!("休止中(〜{})", pause.last_day.strftime("%-m/%-d")),
+                        &format!("Paused until {}", pause.last_day.strftime("%-m/%-d")),
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// The left column.
+pub(super) fn block(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    html! {
+        (observation_days(viewer, timeline))
+        (phones(viewer, timeline))
+        (flags(viewer, timeline))
+        (contacts(viewer, timeline))
+    }
+}
+
+fn observation_days(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    html! {
+        div.card {
+            h2 { (viewer.say("観察", "Observation")) }
+            @match &timeline.plan.episode {
+                None => p.muted { (viewer.say("観察の予定はありません。", "No observation is planned.")) },
+                Some((episode, is_active)) => {
+                    @if *is_active && episode.covers(timeline.today) {
+                        @let day = timeline.today.since(episode.first_day).map_or(0, |span| span.get_days()) + 1;
+                        p.figure { (viewer.say(&format!("{day}日目"), &format!("Day {day}"))) }
+                    } @else if *is_active && timeline.today < episode.first_day {
+                        p { (viewer.say("まだ始まっていません。", "Not begun yet.")) }
+                    } @else {
+                        p { (badge("badge muted", Icon::Check, viewer.say("終了", "Ended"))) }
+                    }
+                    dl.pairs {
+                        dt { (viewer.say("開始", "From")) } dd { (episode.first_day) }
+                        dt { (viewer.say("終了予定", "Until")) } dd { (episode.last_day) }
+                        dt { (viewer.say("架電時刻", "Calls at")) }
+                        dd {
+                            @if episode.call_times.is_empty() {
+                                (viewer.say("標準", "Standard times"))
+                            }
+                            @for time in &episode.call_times {
+                                span.chip { (time.strftime("%H:%M")) } " "
+                            }
+                        }
+                        dt { (viewer.say("担当", "Cared for by")) }
+                        dd { (carer(timeline)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn carer(timeline: &Timeline) -> &str {
+    let clinic = timeline.plan.clinic;
+    let clinic = timeline.clinics.iter().find(|one| Some(one.id) == clinic);
+    clinic.map_or(&timeline.plan.health_center.name, |clinic| &clinic.name)
+}
+
+fn phones(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    html! {
+        div.card {
+            h2 { (viewer.say("電話(かける順)", "Telephones, in order")) }
+            ol.plain {
+                @for phone in &timeline.plan.patient.phones {
+                    li {
+                        span.nowrap { (phone.number.national()) } " "
+                        span.chip { (viewer.tell(&words::phone_role(phone.role))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn flags(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let patient = &timeline.plan.patient;
+    let has =
+        |has: bool| if has { viewer.say("あり", "Yes") } else { viewer.say("なし", "No") };
+    html! {
+        div.card {
+            h2 { (viewer.say("状況", "Circumstances")) }
+            p {
+                @if patient.lives_alone {
+                    (badge("badge caution", Icon::Person, viewer.say("独居", "Lives alone"))) " "
+                }
+                @if patient.slow_speech {
+                    (badge("badge muted", Icon::Voice, viewer.say("ゆっくり", "Slow speech"))) " "
+                }
+            }
+            dl.pairs {
+                dt { (viewer.say("体温計", "Thermometer")) } dd { (has(patient.has_thermometer)) }
+                dt { (viewer.say("オキシメーター", "Oximeter")) } dd { (has(patient.has_oximeter)) }
+                dt { (viewer.say("言語", "Language")) } dd { (patient.language.code()) }
+                // What raises the risk is a matter of health.
+                @if viewer.may(Right::SeeHealth) {
+                    dt { (viewer.say("リスク", "Risks")) }
+                    dd {
+                        @if patient.risks.is_empty() { (viewer.say("なし", "None")) }
+                        @for risk in &patient.risks {
+                            span.chip { (viewer.tell(&words::risk(*risk))) } " "
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn contacts(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    html! {
+        div.card {
+            h2 { (viewer.say("連絡先(自動ではかけません)", "Contacts (never dialled by us)")) }
+            @if timeline.plan.contacts.is_empty() {
+                p.muted { (viewer.say("登録がありません。", "None.")) }
+            }
+            ol.plain {
+                @for contact in &timeline.plan.contacts {
+                    li {
+                        span.chip { (viewer.tell(&contact.relation.name())) } " "
+                        strong { (contact.name.expose()) } " "
+                        span.nowrap { (contact.phone.expose()) } " "
+                        @if contact.is_keyholder {
+                            (badge("badge check", Icon::Check, viewer.say("合鍵あり", "Has a key")))
+                        }
+                        @if !contact.note.expose().is_empty() {
+                            p.small.muted { (contact.note.expose()) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! The right column: the next calls, or why there are none, and the forms of what staff may do.
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use maud::{Markup, html};
+
+use crate::base::clock::civil;
+use crate::base::id::{ReportId, StaffNoteId};
+use crate::call::Respondent;
+use crate::campaign::{AttemptState, Window, slots_on};
+use crate::registry::{Episode, Relation, Right};
+use crate::store::{Observed, Way};
+use crate::web::Desk;
+use crate::web::auth::Viewer;
+use crate::web::console::patient::form::{CONTACTS, Draft, is_number};
+use crate::web::console::patient::{Timeline, words};
+use crate::web::ui::{self, Icon, icon};
+
+pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &Draft) -> Markup {
+    let forms = Forms { viewer, timeline, draft };
+    let active = timeline.plan.episode.as_ref().filter(|(_, is_active)| *is_active);
+    html! {
+        (next_calls(desk, viewer, timeline))
+        @if viewer.may(Right::Observe) {
+            @if let Some(observed) = forms.to_correct() { (forms.correct(observed)) }
+            (forms.observe(desk.store.mint(viewer.now)))
+        }
+        @if viewer.may(Right::SeeHealth) { (forms.note(desk.store.mint(viewer.now))) }
+        @if viewer.may(Right::ChangePlan) {
+            (forms.pause())
+            @if let Some((episode, _)) = active { (forms.times(episode)) (forms.last_day(episode)) }
+            (forms.speech())
+            (forms.contacts())
+        }
+        @if viewer.may(Right::ChangeRules) && !timeline.clinics.is_empty() { (forms.clinic()) }
+        @if viewer.may(Right::ChangePlan) && active.is_some() { (forms.end()) }
+    }
+}
+
+// --- the next calls
+
+fn next_calls(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let tomorrow = timeline.today.saturating_add(1.days());
+    html! {
+        div.card {
+            h2 { (viewer.say("次の架電", "Next calls")) }
+            @if !viewer.dialing.is_running {
+                p.red { (icon(Icon::Stop)) (viewer.say("全体の架電を停止しています。", "All calls are stopped.")) }
+            }
+            h3 { (viewer.say("今日", "Today")) }
+            (today(desk, viewer, timeline))
+            h3 { (viewer.say("明日", "Tomorrow")) }
+            (planned(desk, viewer, timeline, tomorrow))
+        }
+    }
+}
+
+/// What is owed today and how it stands; what will be, before the slots are opened.
+fn today(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let slots: Vec<_> =
+        timeline.plan.slots.iter().filter(|slot| slot.date == timeline.today).collect();
+    if slots.is_empty() {
+        return planned(desk, viewer, timeline, timeline.today);
+    }
+    html! {
+        ul.plain {
+            @for slot in slots {
+                @let due = timeline.plan.attempts.iter().find(|one| {
+                    one.slot == slot.id && one.state == AttemptState::Due
+                });
+                li {
+                    strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to)) " "
+                    (words::slot(viewer, slot))
+                    @if let Some(due) = due {
+                        " " span.chip {
+                            (viewer.say(
+                                &format!("{}回目 {}", due.number, words::clock(due.due_at)),
+                                &format!("try {} at {}", due.number, words::clock(due.due_at)),
+                            ))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The calls that a day will have, or why it has none.
+fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Markup {
+    match why_none(viewer, timeline, day) {
+        Some(reason) => html! { p.muted { (reason) } },
+        None => {
+            let window = Window::of(&timeline.plan.health_center);
+            let slots = timeline
+                .plan
+                .episode
+                .as_ref()
+                .map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
+            html! {
+                ul.plain {
+                    @for slot in slots.unwrap_or_default() {
+                        li {
+                            strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn why_none(viewer: &Viewer, timeline: &Timeline, day: Date) -> Option<String> {
+    let reason = match &timeline.plan.episode {
+        None => viewer.say("観察の予定がありません。", "No observation is planned."),
+        Some((_, false)) => viewer.say("観察は終了しました。", "The observation has ended."),
+        Some((episode, true)) if day < episode.first_day => {
+            viewer.say("観察はまだ始まっていません。", "The observation has not begun.")
+        }
+        Some((episode, true)) if day > episode.last_day => {
+            viewer.say("観察期間が終わります。", "The observation is over by then.")
+        }
+        Some((_, true)) if timeline.plan.pauses.iter().any(|pause| pause.covers(day)) => {
+            viewer.say("休止中です。", "Paused.")
+        }
+        Some((_, true)) => return None,
+    };
+    Some(reason.to_owned())
+}
+
+// --- forms
+
+/// What the forms show: what holds, and what was typed.
+struct Forms<'a> {
+    viewer: &'a Viewer,
+    timeline: &'a Timeline,
+    draft: &'a Draft,
+}
+
+impl Forms<'_> {
+    fn say<'t>(&self, ja: &'t str, en: &'t str) -> &'t str {
+        self.viewer.say(ja, en)
+    }
+
+    /// A form that is folded away until it is wanted, or was refused.
+    fn form(&self, name: &str, shape: Icon, title: &str, fields: &Markup) -> Markup {
+        let is_open = self.draft.form == name;
+        self.form_that(is_open, name, shape, title, fields)
+    }
+
+    fn form_that(
+        &self,
+        is_open: bool,
+        name: &str,
+        shape: Icon,
+        title: &str,
+        fields: &Markup,
+    ) -> Markup {
+        let action = format!("/patients/{}/{name}", self.timeline.plan.patient.id);
+        html! {
+            details.card.form id=(name) open[is_open] {
+                summary { (icon(shape)) (title) }
+                form.stack method="post" action=(action) novalidate {
+                    (ui::csrf(self.viewer))
+                    (fields)
+                }
+            }
+        }
+    }
+
+    fn submit(&self, ja: &str, en: &str) -> Markup {
+        html! { button.primary type="submit" { (self.say(ja, en)) } }
+    }
+
+    /// A field with its label, and what is wrong with it.
+    fn input(&self, form: &str, name: &str, kind: &str, label: &str, holds: &str) -> Markup {
+        let fault = self.draft.fault(form, name);
+        let id = format!("{form}-{name}-fault");
+        let mode = (kind == "text" && is_number(name)).then_some("decimal");
+        html! {
+            div {
+                label {
+                    (label)
+                    input type=(kind) name=(name) value=(self.draft.shown(form, name, holds))
+                        autocomplete="off" inputmode=[mode]
+                        aria-invalid=[fault.map(|_| "true")]
+                        aria-describedby=[fault.map(|_| id.as_str())];
+                }
+                @if let Some(fault) = fault { (ui::field_fault(&id, self.viewer.tell(fault))) }
+            }
+        }
+    }
+
+    fn area(&self, form: &str, name: &str, label: &str) -> Markup {
+        let fault = self.draft.fault(form, name);
+        let id = format!("{form}-{name}-fault");
+        html! {
+            div {
+                label {
+                    (label)
+                    textarea name=(name) rows="3" aria-invalid=[fault.map(|_| "true")]
+                        aria-describedby=[fault.map(|_| id.as_str())] {
+                        (self.draft.shown(form, name, ""))
+                    }
+                }
+                @if let Some(fault) = fault { (ui::field_fault(&id, self.viewer.tell(fault))) }
+            }
+        }
+    }
+
+    /// One of several words.
+    fn choice(&self, form: &str, name: &str, label: &str, words: &[(&str, &str)]) -> Markup {
+        let fault = self.draft.fault(form, name);
+        let id = format!("{form}-{name}-fault");
+        let chosen = self.draft.shown(form, name, "");
+        html! {
+            fieldset.inline aria-describedby=[fault.map(|_| id.as_str())] {
+                legend { (label) }
+                @for (value, word) in words {
+                    label {
+                        input type="radio" name=(name) value=(value) checked[chosen == *value];
+                        (word)
+                    }
+                }
+                @if let Some(fault) = fault { (ui::field_fault(&id, self.viewer.tell(fault))) }
+            }
+        }
+    }
+
+    fn tick(&self, form: &str, name: &str, label: &str, holds: bool) -> Markup {
+        let holds = if holds { "1" } else { "" };
+        let is_ticked = !self.draft.shown(form, name, holds).is_empty();
+        html! {
+            label.inline { input type="checkbox" name=(name) value="1" checked[is_ticked]; (label) }
+        }
+    }
+
+    fn observe(&self, report: ReportId) -> Markup {
+        let form = "observe";
+        let now = civil(self.viewer.now);
+        let date = now.date().to_string();
+        let time = now.strftime("%H:%M").to_string();
+        let answers = [
+            ("yes", self.say("はい", "Yes")),
+            ("no", self.say("いいえ", "No")),
+            ("unknown", self.say("わからない", "Does not know")),
+            ("", self.say("聞いていない", "Not asked")),
+        ];
+        let missing = self.say("測れない", "Not measured");
+        let fields = html! {
+            // The same form sent again is the same report.
+            input type="hidden" name="report"
+                value=(self.draft.shown(form, "report", report.to_string()));
+            (self.choice(form, "way", self.say("方法", "How"), &[
+                (Way::Telephone.as_str(), self.say("電話", "Telephone")),
+                (Way::Visit.as_str(), self.say("訪問", "Visit")),
+            ]))
+            (self.choice(form, "respondent", self.say("回答者", "Who said it"), &[
+                (Respondent::Patient.as_str(), self.say("本人", "Patient")),
+                (Respondent::Family.as_str(), self.say("家族", "Family")),
+            ]))
+            div.row {
+                (self.input(form, "date", "date", self.say("日付", "Date"), &date))
+                (self.input(form, "time", "time", self.say("時刻", "Time"), &time))
+            }
+            div.row {
+                (self.input(form, "temperature", "text", self.say("体温(℃)", "Temperature (℃)"), ""))
+                (self.tick(form, "temperature_missing", missing, false))
+            }
+            div.row {
+                (self.input(form, "spo2", "text", self.say("SpO2(%)", "SpO2 (%)"), ""))
+                (self.tick(form, "spo2_missing", missing, false))
+            }
+            @for (code, name) in words::symptoms() {
+                (self.choice(form, code, self.viewer.tell(name), &answers))
+            }
+            (self.submit("記録する", "Record"))
+        };
+        let title = self.say("観察を記録", "Record an observation");
+        self.form(form, Icon::Pulse, title, &fields)
+    }
+
+    /// The observation that is to be corrected, if it is one of those shown and still holds.
+    fn to_correct(&self) -> Option<&Observed> {
+        let id = self.timeline.correct?;
+        let health = self.timeline.health.as_ref()?;
+        let is_corrected =
+            health.observations.iter().any(|one| one.observation.supersedes == Some(id));
+        let wanted = health.observations.iter().find(|one| one.observation.id == id);
+        wanted.filter(|_| !is_corrected)
+    }
+
+    fn correct(&self, observed: &Observed) -> Markup {
+        let form = "correct";
+        let observation = &observed.observation;
+        let code = observation.code.as_str();
+        let value = self.say("正しい値", "What is right");
+        let fields = html! {
+            input type="hidden" name="observation" value=(observation.id);
+            input type="hidden" name="code" value=(code);
+            p {
+                strong { (words::question(self.viewer, code)) } " "
+                (words::answer(self.viewer, code, observation.value)) " "
+                span.muted { (civil(observation.effective_at).strftime("%m/%d %H:%M")) }
+            }
+            @if is_number(code) {
+                (self.input(form, "value", "text", value, ""))
+            } @else {
+                (self.choice(form, "value", value, &[
+                    ("yes", self.say("はい", "Yes")),
+                    ("no", self.say("いいえ", "No")),
+                    ("unknown", self.say("わからない", "Does not know")),
+                ]))
+            }
+            (self.tick(form, "never_said", self.say("この回答自体を取り消す", "Take this answer back"), false))
+            (self.input(form, "reason", "text", self.say("理由", "Why"), ""))
+            p.hint { (self.say("元の値と押されたキーは残ります。", "The value and the keys stay on record.")) }
+            (self.submit("訂正する", "Correct"))
+        };
+        self.form_that(
+            true,
+            form,
+            Icon::Note,
+            self.say("観察を訂正", "Correct an observation"),
+            &fields,
+        )
+    }
+
+    fn note(&self, note: StaffNoteId) -> Markup {
+        let form = "note";
+        let fields = html! {
+            input type="hidden" name="note" value=(self.draft.shown(form, "note", note.to_string()));
+            (self.area(form, "text", self.say("内容", "Text")))
+            (self.submit("追加する", "Add"))
+        };
+        self.form(form, Icon::Note, self.say("メモを追加", "Add a note"), &fields)
+    }
+
+    fn pause(&self) -> Markup {
+        let form = "pause";
+        let today = self.timeline.today.to_string();
+        let action = format!("/patients/{}/resume", self.timeline.plan.patient.id);
+        let fields = html! {
+            div.row {
+                (self.input(form, "first_day", "date", self.say("開始日", "From"), &today))
+                (self.input(form, "last_day", "date", self.say("終了日", "Until"), &today))
+            }
+            (self.input(form, "reason", "text", self.say("理由(入院、旅行など)", "Why (hospital, journey …)"), ""))
+            (self.submit("休止する", "Pause"))
+        };
+        let current = self
+            .timeline
+            .plan
+            .pauses
+            .iter()
+            .filter(|pause| pause.ended.is_none() && pause.last_day >= self.timeline.today);
+        html! {
+            @for pause in current {
+                div.card {
+                    h2 { (icon(Icon::Pause)) (self.say("休止", "Pause")) }
+                    p {
+                        (pause.first_day) " – " (pause.last_day) br;
+                        (pause.reason.expose()) " "
+                        span.small.muted { (pause.begun.name.expose()) }
+                    }
+                    form method="post" action=(action) {
+                        (ui::csrf(self.viewer))
+                        input type="hidden" name="pause" value=(pause.id);
+                        button type="submit" { (icon(Icon::Play)) (self.say("休止を終了", "End the pause")) }
+                    }
+                }
+            }
+            (self.form(form, Icon::Pause, self.say("架電を休止", "Pause the calls"), &fields))
+        }
+    }
+
+    fn times(&self, episode: &Episode) -> Markup {
+        let form = "times";
+        let window = Window::of(&self.timeline.plan.health_center);
+        let hours = format!(
+            "{}〜{}",
+            window.opens_at().strftime("%H:%M"),
+            window.closes_at().strftime("%H:%M")
+        );
+        let fields = html! {
+            p.hint { (self.say("1〜4回。架電できる時間: ", "One to four, within ")) (hours) }
+            @for n in 1..=4_usize {
+                @let holds = episode.call_times.get(n - 1);
+                @let holds = holds.map(|time| time.strftime("%H:%M").to_string()).unwrap_or_default();
+                @let label = self.say(&format!("{n}回目"), &format!("Call {n}")).to_owned();
+                (self.input(form, &format!("time{n}"), "time", &label, &holds))
+            }
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Clock, self.say("架電時刻を変更", "Change the times"), &fields)
+    }
+
+    fn last_day(&self, episode: &Episode) -> Markup {
+        let form = "last-day";
+        let label = self.say("終了予定日", "Last day");
+        let fields = html! {
+            (self.input(form, "last_day", "date", label, &episode.last_day.to_string()))
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Today, self.say("終了予定日を変更", "Change the last day"), &fields)
+    }
+
+    fn end(&self) -> Markup {
+        let form = "end";
+        let question = self.say(
+            "観察を終了し、今日以降の架電を取りやめます。",
+            "End the observation and all calls?",
+        );
+        let fields = html! {
+            (self.input(form, "reason", "text", self.say("理由(療養解除、入院など)", "Why (released, hospital …)"), ""))
+            button.danger type="submit" data-confirm=(question) {
+                (self.say("観察を終了", "End the observation"))
+            }
+        };
+        self.form(form, Icon::Stop, self.say("観察を終了", "End the observation"), &fields)
+    }
+
+    fn speech(&self) -> Markup {
+        let form = "speech";
+        let slow = self.timeline.plan.patient.slow_speech;
+        let fields = html! {
+            (self.tick(form, "slow", self.say("ゆっくり話し、長く待つ", "Speak slowly, wait longer"), slow))
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Voice, self.say("話す速さ", "Speed of speech"), &fields)
+    }
+
+    fn clinic(&self) -> Markup {
+        let form = "clinic";
+        let plan = &self.timeline.plan;
+        let fields = html! {
+            label {
+                (self.say("担当", "Cared for by"))
+                select name="clinic" {
+                    option value="" selected[plan.clinic.is_none()] { (plan.health_center.name) }
+                    @for clinic in &self.timeline.clinics {
+                        option value=(clinic.id) selected[plan.clinic == Some(clinic.id)] { (clinic.name) }
+                    }
+                }
+            }
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Person, self.say("担当を変更", "Who cares for the patient"), &fields)
+    }
+
+    fn contacts(&self) -> Markup {
+        let form = "contacts";
+        let contacts = &self.timeline.plan.contacts;
+        let fields = html! {
+            p.hint { (self.say("自動ではかけません。病状は伝えません。", "Never dialled by us; told nothing of the state of health.")) }
+            @for n in 1..=CONTACTS {
+                @let holds = contacts.get(n - 1);
+                @let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+                @let relation = holds.map_or("family", |one| one.relation.as_str());
+                @let relation = self.draft.shown(form, &format!("relation{n}"), relation);
+                fieldset {
+                    legend { (n) }
+                    label {
+                        (self.say("続柄・立場", "Relation"))
+                        select name=(format!("relation{n}")) {
+                            @for one in Relation::ALL {
+                                option value=(one.as_str()) selected[relation == one.as_str()] {
+                                    (self.viewer.tell(&one.name()))
+                                }
+                            }
+                        }
+                    }
+                    (self.input(form, &format!("name{n}"), "text", self.say("氏名", "Name"),
+                        &text(holds.map(|one| one.name.expose()))))
+                    (self.input(form, &format!("phone{n}"), "tel", self.say("電話", "Telephone"),
+                        &text(holds.map(|one| one.phone.expose()))))
+                    (self.tick(form, &format!("key{n}"), self.say("合鍵あり", "Has a key"),
+                        holds.is_some_and(|one| one.is_keyholder)))
+                    (self.input(form, &format!("note{n}"), "text", self.say("備考", "Remark"),
+                        &text(holds.map(|one| one.note.expose()))))
+                }
+            }
+            (self.submit("保存する", "Save"))
+        };
+        self.form(form, Icon::Person, self.say("連絡先を変更", "Change the contacts"), &fields)
+    }
+}

@@ -1,0 +1,487 @@
+//! One stream of all that happened to a patient, the newest first, by days.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
+use maud::{Markup, html};
+
+use crate::base::Private;
+use crate::base::clock::civil;
+use crate::base::id::AttemptId;
+use crate::campaign::{Attempt, AttemptState};
+use crate::escalation::case::FactSource;
+use crate::escalation::{Fact, Priority};
+use crate::ivr::{Answer, YesNo};
+use crate::observation::{Channel, Observation};
+use crate::registry::{Pause, Right, Signed};
+use crate::store::{CaseView, Health, Observed, PatientChange};
+use crate::web::auth::Viewer;
+use crate::web::console::patient::{STREAM_DAYS, Timeline, words};
+use crate::web::ui::{self, Icon, badge, icon};
+
+/// What a thing in the stream is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    /// Observations and their corrections.
+    Observation,
+    /// Attempts.
+    Call,
+    /// Cases.
+    Case,
+    /// Notes by staff.
+    Note,
+    /// Pauses and settings.
+    Setting,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Observation, Self::Call, Self::Case, Self::Note, Self::Setting];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Observation => "observation",
+            Self::Call => "call",
+            Self::Case => "case",
+            Self::Note => "note",
+            Self::Setting => "setting",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    fn name<'a>(self, viewer: &Viewer) -> &'a str {
+        let (ja, en) = match self {
+            Self::Observation => ("観察", "Observations"),
+            Self::Call => ("架電", "Calls"),
+            Self::Case => ("対応", "Cases"),
+            Self::Note => ("メモ", "Notes"),
+            Self::Setting => ("設定・休止", "Settings"),
+        };
+        viewer.say(ja, en)
+    }
+
+    fn icon(self) -> Icon {
+        match self {
+            Self::Observation => Icon::Pulse,
+            Self::Call => Icon::Phone,
+            Self::Case => Icon::Alert,
+            Self::Note => Icon::Note,
+            Self::Setting => Icon::Settings,
+        }
+    }
+
+    /// Whether it tells of the state of health.
+    fn is_health(self) -> bool {
+        matches!(self, Self::Observation | Self::Case | Self::Note)
+    }
+}
+
+/// One thing that happened.
+struct Item {
+    at: Timestamp,
+    kind: Kind,
+    body: Markup,
+}
+
+pub(super) fn stream(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let (first, last) = (timeline.until.saturating_sub((STREAM_DAYS - 1).days()), timeline.until);
+    let mut items = items(viewer, timeline);
+    items.retain(|item| {
+        let day = civil(item.at).date();
+        first <= day && day <= last && timeline.kind.is_none_or(|kind| kind == item.kind)
+    });
+    items.sort_by_key(|item| std::cmp::Reverse(item.at));
+    html! {
+        section aria-label=(viewer.say("経過", "What happened")) {
+            (filters(viewer, timeline))
+            @if items.is_empty() {
+                (ui::empty(viewer.say("この期間の記録はありません。", "Nothing happened in these days.")))
+            }
+            @for day in items.chunk_by(|one, other| civil(one.at).date() == civil(other.at).date()) {
+                @if let Some(newest) = day.first() {
+                    h3.day { (words::day(viewer, civil(newest.at).date())) }
+                }
+                ol.stream {
+                    @for item in day {
+                        li class=(format!("item {}", item.kind.as_str())) {
+                            span.when { (icon(item.kind.icon())) (words::clock(item.at)) }
+                            div { (item.body) }
+                        }
+                    }
+                }
+            }
+            (paging(viewer, timeline, first))
+        }
+    }
+}
+
+fn address(timeline: &Timeline, until: Date, kind: Option<Kind>) -> String {
+    let kind = kind.map(|kind| format!("&kind={}", kind.as_str())).unwrap_or_default();
+    format!("/patients/{}?until={until}{kind}", timeline.plan.patient.id)
+}
+
+fn filters(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    let sees_health = viewer.may(Right::SeeHealth);
+    let current = |kind| (timeline.kind == kind).then_some("page");
+    html! {
+        nav.tabs aria-label=(viewer.say("表示の絞り込み", "Show only")) {
+            a href=(address(timeline, timeline.until, None)) aria-current=[current(None)] {
+                (viewer.say("すべて", "All"))
+            }
+            @for kind in Kind::ALL {
+                @if sees_health || !kind.is_health() {
+                    a href=(address(timeline, timeline.until, Some(kind)))
+                        aria-current=[current(Some(kind))] {
+                        (icon(kind.icon())) (kind.name(viewer))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn paging(viewer: &Viewer, timeline: &Timeline, first: Date) -> Markup {
+    let earlier = first.saturating_sub(1.days());
+    let later = timeline.until.saturating_add(STREAM_DAYS.days()).min(timeline.today);
+    html! {
+        nav.row aria-label=(viewer.say("期間", "Days")) {
+            a.button href=(address(timeline, earlier, timeline.kind)) {
+                (viewer.say("前の7日間", "Seven days before"))
+            }
+            span { (first) " – " (timeline.until) }
+            @if timeline.until < timeline.today {
+                a.button href=(address(timeline, later, timeline.kind)) {
+                    (viewer.say("次の7日間", "Seven days after"))
+                }
+            }
+        }
+    }
+}
+
+fn items(viewer: &Viewer, timeline: &Timeline) -> Vec<Item> {
+    let mut items = Vec::new();
+    for attempt in &timeline.plan.attempts {
+        items.extend(attempt_item(viewer, attempt));
+    }
+    for change in &timeline.plan.changes {
+        items.push(change_item(viewer, change));
+    }
+    for pause in &timeline.plan.pauses {
+        items.extend(pause_items(viewer, pause));
+    }
+    if let Some(health) = &timeline.health {
+        items.extend(reports(viewer, timeline, health));
+        for view in &health.cases {
+            items.extend(case_items(viewer, view));
+        }
+        for note in &health.notes {
+            let body = html! {
+                p.words { (note.text.expose()) }
+                (signature(viewer, &note.written))
+            };
+            items.push(Item { at: note.written.at, kind: Kind::Note, body });
+        }
+    }
+    items
+}
+
+fn signature(viewer: &Viewer, signed: &Signed) -> Markup {
+    html! { p.small.muted { (viewer.say("記入", "By")) " " (signed.name.expose()) } }
+}
+
+// --- calls
+
+/// Attempts that were made, or are under way; those to come stand in the panel.
+fn attempt_item(viewer: &Viewer, attempt: &Attempt) -> Option<Item> {
+    let at = attempt.dialed_at?;
+    let is_fine = attempt.completion == Some(crate::call::Completion::Complete);
+    let (class, shape) = match attempt.state {
+        AttemptState::Done if is_fine => ("badge good", Icon::Check),
+        AttemptState::Done => ("badge muted", Icon::Phone),
+        _ => ("badge check", Icon::Phone),
+    };
+    let body = html! {
+        p {
+            (badge(class, shape, viewer.tell(&words::outcome(attempt)))) " "
+            (viewer.say(&format!("{}回目", attempt.number), &format!("try {}", attempt.number))) " "
+            // The whole number stands beside; here its end is enough to tell it from others.
+            span.muted { (attempt.phone) } " "
+            @if let Some(who) = attempt.respondent {
+                (viewer.tell(&words::respondent(who))) " "
+            }
+            a href=(format!("/calls/{}", attempt.id)) { (viewer.say("通話の詳細", "Details")) }
+        }
+    };
+    Some(Item { at, kind: Kind::Call, body })
+}
+
+// --- settings
+
+fn change_item(viewer: &Viewer, change: &PatientChange) -> Item {
+    let value = |value| words::setting_value(viewer, change.setting, value);
+    let body = html! {
+        p {
+            strong { (viewer.tell(&words::setting(change.setting))) } " "
+            del { (value(&change.before)) } " → " ins { (value(&change.after)) }
+        }
+        (reason(viewer, &change.reason))
+        (signature(viewer, &change.signed))
+    };
+    Item { at: change.signed.at, kind: Kind::Setting, body }
+}
+
+fn reason(viewer: &Viewer, reason: &Private<String>) -> Markup {
+    html! {
+        @if !reason.expose().is_empty() {
+            p.words { (viewer.say("理由: ", "Because: ")) (reason.expose()) }
+        }
+    }
+}
+
+fn pause_items(viewer: &Viewer, pause: &Pause) -> impl Iterator<Item = Item> {
+    let begun = html! {
+        p {
+            (badge("badge caution", Icon::Pause, viewer.say("休止", "Paused"))) " "
+            (pause.first_day) " – " (pause.last_day)
+        }
+        (reason(viewer, &pause.reason))
+        (signature(viewer, &pause.begun))
+    };
+    let ended = pause.ended.as_ref().map(|signed| {
+        let body = html! {
+            p { (badge("badge good", Icon::Play, viewer.say("休止を終了", "Pause ended"))) }
+            (signature(viewer, signed))
+        };
+        Item { at: signed.at, kind: Kind::Setting, body }
+    });
+    [Item { at: pause.begun.at, kind: Kind::Setting, body: begun }].into_iter().chain(ended)
+}
+
+// --- cases
+
+fn case_items(viewer: &Viewer, view: &CaseView) -> Vec<Item> {
+    let href = format!("/cases/{}", view.case.id);
+    let opened = html! {
+        p {
+            (ui::priority(viewer, view.case.priority)) " "
+            a href=(href) { (viewer.say("対応が必要になりました", "A case was opened")) }
+        }
+        ul.plain {
+            @for fact in &view.case.facts {
+                li { (words::clock(fact.at)) " " (fact.text) }
+            }
+        }
+    };
+    let mut items = vec![Item { at: view.case.opened_at, kind: Kind::Case, body: opened }];
+    if let Some((by, at)) = &view.acknowledged {
+        let body = html! { p { a href=(href) { (viewer.say("対応を開始", "Taken")) } " " (by) } };
+        items.push(Item { at: *at, kind: Kind::Case, body });
+    }
+    if let Some((by, at, resolution)) = &view.resolved {
+        let body = html! {
+            p {
+                (badge("badge good", Icon::Check, viewer.say("対応終了", "Closed"))) " "
+                a href=(href) { (resolution) } " " (by)
+            }
+        };
+        items.push(Item { at: *at, kind: Kind::Case, body });
+    }
+    items
+}
+
+// --- observations
+
+/// What makes observations one card: the call, or else the form.
+type CardKey = (Option<AttemptId>, &'static str, Timestamp);
+
+/// One card for each call and each form, one item for each correction.
+fn reports(viewer: &Viewer, timeline: &Timeline, health: &Health) -> Vec<Item> {
+    let facts: Vec<&Fact> = health.cases.iter().flat_map(|view| &view.case.facts).collect();
+    let mut cards: BTreeMap<CardKey, Vec<&Observed>> = BTreeMap::new();
+    let mut items = Vec::new();
+    for observed in &health.observations {
+        let observation = &observed.observation;
+        if let Some(old) = observation.supersedes {
+            let old = health.observations.iter().find(|one| one.observation.id == old);
+            items.push(correction(viewer, observed, old));
+            continue;
+        }
+        let key = match observation.source {
+            Some((attempt, _)) => (Some(attempt), "", Timestamp::UNIX_EPOCH),
+            None => (None, observation.channel.as_str(), observation.effective_at),
+        };
+        cards.entry(key).or_default().push(observed);
+    }
+    items.extend(cards.values().filter_map(|card| {
+        let at = card.iter().map(|one| one.observation.effective_at).max()?;
+        let body = report(viewer, timeline, health, &facts, card);
+        Some(Item { at, kind: Kind::Observation, body })
+    }));
+    items
+}
+
+fn report(
+    viewer: &Viewer,
+    timeline: &Timeline,
+    health: &Health,
+    facts: &[&Fact],
+    card: &[&Observed],
+) -> Markup {
+    let Some(first) = card.first() else { return html! {} };
+    let shape = match first.observation.channel {
+        Channel::OutboundCall => Icon::Phone,
+        Channel::InboundCall => Icon::PhoneIn,
+        Channel::Web => Icon::Web,
+        Channel::Staff => Icon::Person,
+    };
+    let channel = words::channel(first.observation.channel, first.way);
+    let mut questions: Vec<&&Observed> = card.iter().collect();
+    questions.sort_by_key(|one| {
+        let of_code = |(code, _): &(&str, _)| *code == one.observation.code;
+        words::QUESTIONS.iter().position(of_code).unwrap_or(usize::MAX)
+    });
+    html! {
+        p {
+            (badge("badge muted", shape, viewer.tell(&channel))) " "
+            span.chip {
+                (viewer.say(
+                    &format!("{}入力", words::respondent(first.observation.respondent).ja),
+                    &format!("by: {}", words::respondent(first.observation.respondent).en),
+                ))
+            }
+            @if let Some((_, name)) = &first.by {
+                " " span.small.muted { (viewer.say("記入", "By")) " " (name.expose()) }
+            }
+        }
+        dl.answers {
+            @for observed in questions { (given(viewer, timeline, health, facts, observed)) }
+            @for code in unanswered(timeline, card) {
+                div { dt { (words::question(viewer, code)) } dd.muted { (viewer.say("未回答", "Not answered")) } }
+            }
+        }
+        details.small {
+            summary { (viewer.say("入力の詳細", "How it was given")) }
+            p { (viewer.say("質問票", "Questionnaire")) " " code { (first.observation.questionnaire) } }
+            @if card.iter().any(|one| one.keys.is_some()) {
+                ul.plain {
+                    @for observed in card {
+                        @if let Some(keys) = &observed.keys {
+                            li {
+                                (words::question(viewer, &observed.observation.code)) ": "
+                                (viewer.say("押されたキー", "keys")) " " code { (keys) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What everybody is asked, and was not answered here. Silence is never "no".
+fn unanswered<'a>(timeline: &Timeline, card: &[&Observed]) -> impl Iterator<Item = &'a str> {
+    let is_asked = [
+        ("temperature", timeline.plan.patient.has_thermometer),
+        ("spo2", timeline.plan.patient.has_oximeter),
+        ("dyspnea", true),
+    ];
+    let given: Vec<String> = card.iter().map(|one| one.observation.code.clone()).collect();
+    is_asked
+        .into_iter()
+        .filter(move |(code, is_asked)| *is_asked && !given.iter().any(|one| one == code))
+        .map(|(code, _)| code)
+}
+
+fn given(
+    viewer: &Viewer,
+    timeline: &Timeline,
+    health: &Health,
+    facts: &[&Fact],
+    observed: &Observed,
+) -> Markup {
+    let observation = &observed.observation;
+    let value = words::answer(viewer, &observation.code, observation.value);
+    let newer =
+        health.observations.iter().find(|one| one.observation.supersedes == Some(observation.id));
+    let gravest = facts
+        .iter()
+        .filter(|fact| is_of(fact, observation))
+        .map(|fact| fact.priority)
+        .max()
+        .unwrap_or(Priority::P0);
+    let class = if gravest > Priority::P0 { "red" } else { answer_class(observation.value) };
+    html! {
+        div {
+            dt { (words::question(viewer, &observation.code)) }
+            dd {
+                @match newer {
+                    Some(newer) => {
+                        del { (value) } " → "
+                        strong { (words::answer(viewer, &observation.code, newer.observation.value)) }
+                        " " span.small { (viewer.say("訂正済", "corrected")) }
+                    }
+                    None => span class=(class) { (value) },
+                }
+                @if gravest > Priority::P0 { " " (ui::priority(viewer, gravest)) }
+                @if newer.is_none() && viewer.may(Right::Observe) {
+                    " " (correct_link(viewer, timeline, observation))
+                }
+            }
+        }
+    }
+}
+
+fn answer_class(value: Answer) -> &'static str {
+    match value {
+        Answer::Number(_) => "value",
+        Answer::Choice(YesNo::No) | Answer::NotMeasured | Answer::Unanswered => "muted",
+        Answer::Choice(YesNo::Yes | YesNo::Unknown) => "value",
+    }
+}
+
+fn is_of(fact: &Fact, observation: &Observation) -> bool {
+    match fact.source {
+        FactSource::Answer(attempt, seq) => observation.source == Some((attempt, seq)),
+        FactSource::Observation(id) => observation.id == id,
+        FactSource::Attempt(_) | FactSource::Slot(_) => false,
+    }
+}
+
+fn correct_link(viewer: &Viewer, timeline: &Timeline, observation: &Observation) -> Markup {
+    let href = format!(
+        "/patients/{}?until={}&correct={}#correct",
+        timeline.plan.patient.id, timeline.until, observation.id
+    );
+    let label = format!(
+        "{}{}",
+        words::question(viewer, &observation.code),
+        viewer.say("を訂正", ": correct"),
+    );
+    html! { a.small href=(href) aria-label=(label) { (viewer.say("訂正", "Correct")) } }
+}
+
+fn correction(viewer: &Viewer, new: &Observed, old: Option<&Observed>) -> Item {
+    let value = |one: &Observation| words::answer(viewer, &one.code, one.value);
+    let body = html! {
+        p {
+            (badge("badge muted", Icon::Note, viewer.say("訂正", "Correction"))) " "
+            strong { (words::question(viewer, &new.observation.code)) } " "
+            @match old {
+                Some(old) => {
+                    del { (value(&old.observation)) }
+                    " (" (civil(old.observation.effective_at).strftime("%m/%d %H:%M")) ")"
+                }
+                None => (viewer.say("前の値", "an earlier value"))
+            }
+            " → " ins { (value(&new.observation)) }
+        }
+        @if let Some(why) = &new.reason { (reason(viewer, why)) }
+        @if let Some((_, name)) = &new.by {
+            p.small.muted { (viewer.say("記入", "By")) " " (name.expose()) }
+        }
+    };
+    Item { at: new.recorded_at, kind: Kind::Observation, body }
+}

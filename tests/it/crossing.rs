@@ -1,0 +1,313 @@
+//! Nobody reaches what is not theirs: each role, asking for each kind of thing, near and far.
+//!
+//! The store answers here without any route before it: a route that forgets to ask for a right, or
+//! for a centre, shows nothing of another's. Whoever adds a kind of thing to the store adds it to
+//! [`ask`] and to [`KINDS`].
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use jiff::Timestamp;
+use jiff::civil::{date, time};
+use mimamori::base::id::ClinicId;
+use mimamori::base::{Language, Private};
+use mimamori::registry::{
+    Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Patient, PatientPhone,
+    PhoneRole, Reach, Right, Role, Staff,
+};
+use mimamori::store::{AuditFilter, Store};
+
+use crate::store::{Database, at, claims};
+
+claims! {
+    nobody_reaches_what_is_not_theirs
+}
+
+/// Where a thing lies, seen from somebody who works in the first clinic of the first centre.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// Of the own centre, in the care of the own clinic.
+    OwnClinic,
+    /// Of the own centre, in nobody's care.
+    OwnCenter,
+    /// Of the own centre, in the care of another clinic.
+    OtherClinic,
+    /// Of another centre.
+    OtherCenter,
+}
+
+const PLACES: [Place; 4] =
+    [Place::OwnClinic, Place::OwnCenter, Place::OtherClinic, Place::OtherCenter];
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// A patient's record.
+    Patient,
+    /// Which clinic looks after a patient.
+    Care,
+    /// To give a patient into the care of a clinic.
+    Assign,
+    /// An account.
+    Account,
+    /// To disable an account.
+    Disable,
+    /// A token of an account.
+    Token,
+    /// An event that concerns a centre.
+    Event,
+}
+
+const KINDS: [Kind; 7] = [
+    Kind::Patient,
+    Kind::Care,
+    Kind::Assign,
+    Kind::Account,
+    Kind::Disable,
+    Kind::Token,
+    Kind::Event,
+];
+
+/// The right without which a route does not even ask the store.
+fn right(kind: Kind) -> &'static [Right] {
+    match kind {
+        Kind::Patient | Kind::Care => &[Right::SeeHealth, Right::SeePlan],
+        Kind::Assign => &[Right::ChangePlan],
+        Kind::Account | Kind::Disable | Kind::Token => &[Right::ManageStaff],
+        Kind::Event => &[Right::SeeAudit],
+    }
+}
+
+/// What is promised.
+fn may(role: Role, kind: Kind, place: Place) -> bool {
+    use Place as P;
+    let is_own_center = place != P::OtherCenter;
+    match (kind, role) {
+        (Kind::Patient | Kind::Care, Role::Scheduler | Role::Nurse | Role::Supervisor) => {
+            is_own_center
+        }
+        (Kind::Patient | Kind::Care, Role::Clinic) => place == P::OwnClinic,
+        (Kind::Assign, Role::Scheduler | Role::Nurse | Role::Supervisor) => is_own_center,
+        (Kind::Account | Kind::Disable | Kind::Token, Role::Administrator) => is_own_center,
+        (Kind::Event, Role::Auditor) => is_own_center,
+        _ => false,
+    }
+}
+
+/// One thing of each kind in a place.
+struct Corner {
+    place: Place,
+    patient: Patient,
+    staff: Staff,
+    token: ApiToken,
+}
+
+struct World {
+    store: Store,
+    corners: Vec<Corner>,
+    /// One member of the staff per role, all of the first centre.
+    staff: Vec<Staff>,
+}
+
+fn entry(action: &'static str) -> AuditEntry {
+    AuditEntry {
+        actor: Actor::Program,
+        health_center: None,
+        action,
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    }
+}
+
+const NOW: fn() -> Timestamp = || at(9, 0);
+
+impl World {
+    async fn new(database: &Database) -> Self {
+        let store = database.open().await;
+        let mut centers = Vec::new();
+        for code in ["minato", "kita"] {
+            let mut center = HealthCenter {
+                id: store.mint(NOW()),
+                code: code.to_owned(),
+                name: code.to_owned(),
+                kana: "ホケンジョ".to_owned(),
+                desk_phone: "03-0000-0000".to_owned(),
+                opens_at: time(8, 30, 0, 0),
+                closes_at: time(18, 0, 0, 0),
+            };
+            center.id = store.save_health_center(NOW(), &center).await.unwrap();
+            centers.push(center);
+        }
+        let managing = store.managing(Reach::Everybody);
+        let mut clinics = Vec::new();
+        for (center, code) in [(0, "a"), (0, "b"), (1, "a")] {
+            let clinic = Clinic {
+                id: store.mint(NOW()),
+                health_center: centers[center].id,
+                code: code.to_owned(),
+                name: code.to_owned(),
+            };
+            managing.add_clinic(NOW(), &clinic, &entry("clinic.added")).await.unwrap();
+            clinics.push(clinic.id);
+        }
+        let mut world = Self { store, corners: Vec::new(), staff: Vec::new() };
+        // So that the administrators below are never the last.
+        world.hire("first", Role::Administrator, &centers[1], None).await;
+        for role in Role::ALL {
+            let clinic = (role == Role::Clinic).then_some(clinics[0]);
+            let staff = world.hire(role.as_str(), role, &centers[0], clinic).await;
+            world.staff.push(staff);
+        }
+        for (n, (place, center, clinic)) in [
+            (Place::OwnClinic, 0, Some(clinics[0])),
+            (Place::OwnCenter, 0, None),
+            (Place::OtherClinic, 0, Some(clinics[1])),
+            (Place::OtherCenter, 1, Some(clinics[2])),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let corner = world.furnish(place, n, &centers[center], clinic).await;
+            world.corners.push(corner);
+        }
+        world
+    }
+
+    async fn hire(
+        &self,
+        login: &str,
+        role: Role,
+        center: &HealthCenter,
+        clinic: Option<ClinicId>,
+    ) -> Staff {
+        let staff = Staff {
+            id: self.store.mint(NOW()),
+            health_center: Some(center.id),
+            clinic,
+            login: login.to_owned(),
+            name: login.to_owned().into(),
+            roles: vec![role],
+            is_active: true,
+            language: ConsoleLanguage::Ja,
+            has_second_factor: false,
+            must_change_password: false,
+            locked_until: None,
+        };
+        let managing = self.store.managing(Reach::Everybody);
+        managing.add(NOW(), &staff, None, &entry("staff.added")).await.unwrap();
+        staff
+    }
+
+    async fn furnish(
+        &self,
+        place: Place,
+        n: usize,
+        center: &HealthCenter,
+        clinic: Option<ClinicId>,
+    ) -> Corner {
+        let phone = format!("+8190{:08}", 10_000_000 + n).parse().unwrap();
+        let patient = Patient {
+            id: self.store.mint(NOW()),
+            health_center: center.id,
+            registration_number: format!("A{n:04}"),
+            birth_date: Private::new(date(1950, 1, 2)),
+            name: Private::new("神崎 花".to_owned()),
+            kana: Private::new("カンザキ ハナ".to_owned()),
+            language: Language::Ja,
+            has_thermometer: true,
+            has_oximeter: true,
+            slow_speech: false,
+            lives_alone: true,
+            risks: Vec::new(),
+            phones: vec![PatientPhone { number: phone, role: PhoneRole::Home }],
+        };
+        self.store.import_patient(NOW(), &patient, None).await.unwrap();
+        let scope = mimamori::registry::Scope { center: center.id, clinic: None };
+        let assigned = entry("patient.assigned");
+        let within = self.store.within(scope);
+        within.assign_clinic(NOW(), patient.id, clinic, &assigned).await.unwrap();
+        let staff = self.hire(&format!("{n}-nurse"), Role::Nurse, center, None).await;
+        let token = ApiToken {
+            id: self.store.mint(NOW()),
+            owner: staff.id,
+            name: "x".to_owned(),
+            rights: vec![Right::SeePlan],
+            created_at: NOW(),
+            expires_at: at(18, 0),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let managing = self.store.managing(Reach::Everybody);
+        let hash = format!("hash {n}");
+        managing.add_token(NOW(), &token, &hash, &entry("token.added")).await.unwrap();
+        let event = AuditEntry {
+            health_center: Some(center.id),
+            object: format!("{place:?}"),
+            ..entry("patient.viewed")
+        };
+        self.store.audit(NOW(), &event).await.unwrap();
+        Corner { place, patient, staff, token }
+    }
+}
+
+/// Whether somebody reaches the thing of that kind in that corner, past all routes but the right.
+async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool {
+    if !right(kind).iter().any(|right| asking.may(*right)) {
+        return false;
+    }
+    let store = &world.store;
+    let reach = Reach::of(asking.health_center);
+    let managing = store.managing(reach).by(asking.id);
+    match kind {
+        Kind::Patient => match asking.scope() {
+            Some(scope) => store.within(scope).patient(corner.patient.id).await.is_ok(),
+            None => false,
+        },
+        Kind::Care => match asking.scope() {
+            Some(scope) => store.within(scope).clinic_of(corner.patient.id).await.is_ok(),
+            None => false,
+        },
+        Kind::Assign => {
+            let Some(scope) = asking.scope() else { return false };
+            let within = store.within(scope);
+            // To where the patient is already, so that the others still find everybody in place.
+            let own =
+                mimamori::registry::Scope { center: corner.patient.health_center, clinic: None };
+            let clinic = store.within(own).clinic_of(corner.patient.id).await.unwrap();
+            let assigned = entry("patient.assigned");
+            within.assign_clinic(NOW(), corner.patient.id, clinic, &assigned).await.is_ok()
+        }
+        Kind::Account => managing.one(corner.staff.id).await.is_ok(),
+        Kind::Disable => {
+            let disabled = Staff { is_active: false, ..corner.staff.clone() };
+            let done = managing.change(NOW(), &disabled, &entry("staff.changed")).await.is_ok();
+            let anybody = store.managing(Reach::Everybody);
+            anybody.change(NOW(), &corner.staff, &entry("staff.changed")).await.unwrap();
+            done
+        }
+        Kind::Token => {
+            let tokens = managing.tokens().await.unwrap();
+            tokens.iter().any(|token| token.id == corner.token.id)
+        }
+        Kind::Event => {
+            let all = AuditFilter::default();
+            let events = store.auditing(reach).events(&all, 1000).await.unwrap();
+            events.iter().any(|event| event.object == format!("{:?}", corner.place))
+        }
+    }
+}
+
+async fn nobody_reaches_what_is_not_theirs(database: Database) {
+    let world = World::new(&database).await;
+    let mut faults = Vec::new();
+    for (role, asking) in Role::ALL.into_iter().zip(&world.staff) {
+        for kind in KINDS {
+            for place in PLACES {
+                let corner = world.corners.iter().find(|corner| corner.place == place).unwrap();
+                let reached = ask(&world, asking, kind, corner).await;
+                if reached != may(role, kind, place) {
+                    faults.push(format!("{role:?} {kind:?} {place:?}: reached {reached}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

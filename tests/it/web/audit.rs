@@ -1,0 +1,94 @@
+//! The page of the audit: searched, taken out, verified.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use axum::http::StatusCode;
+use mimamori::registry::{Actor, AuditEntry, Role};
+
+use crate::web::Office;
+
+async fn note(office: &Office, action: &'static str, detail: &str) {
+    let entry = AuditEntry {
+        actor: Actor::Program,
+        health_center: None,
+        action,
+        patient: None,
+        object: "object".to_owned(),
+        detail: detail.to_owned(),
+    };
+    office.store.audit(office.now(), &entry).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_auditor_finds_what_was_done() {
+    let office = Office::new().await;
+    let mut auditor = office.at_work("auditor", Role::Auditor).await;
+    note(&office, "patient.viewed", "first of all").await;
+    note(&office, "recording.heard", "1.0-13.0 s").await;
+    let page = auditor.get("/audit").await;
+    assert!(page.text.contains("first of all") && page.text.contains("1.0-13.0 s"));
+    let page = auditor.get("/audit?action=recording.").await;
+    assert!(!page.text.contains("first of all") && page.text.contains("1.0-13.0 s"));
+    let page = auditor.get("/audit?from=2026-11-24&to=2026-11-25").await;
+    assert!(!page.text.contains("first of all"), "it was on the day before");
+    let page = auditor.get("/audit?from=2026-11-23&to=2026-11-23").await;
+    assert!(page.text.contains("first of all"));
+    for wrong in ["from=yesterday", "patient=1", "staff=x", "before=-1"] {
+        let page = auditor.get(&format!("/audit?{wrong}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    assert!(office.audited("audit.viewed").await.len() >= 4, "who audits is audited");
+}
+
+#[tokio::test]
+async fn pages_follow_each_other() {
+    let office = Office::new().await;
+    let mut auditor = office.at_work("auditor", Role::Auditor).await;
+    for n in 0..250 {
+        note(&office, "patient.viewed", &format!("view {n};")).await;
+    }
+    let mut path = "/audit?action=patient.".to_owned();
+    let mut seen = 0;
+    for expected in [100, 100, 50] {
+        let page = auditor.get(&path).await;
+        let n = page.text.matches("view ").count();
+        assert_eq!(n, expected);
+        seen += n;
+        path = page
+            .between("href=\"/audit?action=patient.&amp;before=", "\"")
+            .map(|before| format!("/audit?action=patient.&before={before}"))
+            .unwrap_or_default();
+    }
+    assert_eq!((seen, path.as_str()), (250, ""));
+}
+
+#[tokio::test]
+async fn what_is_taken_out_runs_nowhere() {
+    let office = Office::new().await;
+    let mut auditor = office.at_work("auditor", Role::Auditor).await;
+    note(&office, "patient.viewed", "=HYPERLINK(\"http://evil.example\")").await;
+    let page = auditor.get("/audit/export?action=patient.").await;
+    assert_eq!(page.headers["content-type"], "text/csv; charset=utf-8");
+    let disposition = page.headers["content-disposition"].to_str().unwrap();
+    assert!(disposition.starts_with("attachment; filename=\"mimamori-audit-20261123"));
+    let lines: Vec<&str> = page.text.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", page.text);
+    assert!(lines[0].starts_with("\u{feff}\"seq\",\"at\",\"actor\""));
+    assert!(lines[1].contains("\"'=HYPERLINK(\"\"http://evil.example\"\")\""), "{}", lines[1]);
+    assert_eq!(office.audited("export.audit").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_chain_that_was_tampered_with_is_told_at_once() {
+    let office = Office::new().await;
+    let mut auditor = office.at_work("auditor", Role::Auditor).await;
+    auditor.get("/audit").await;
+    let page = auditor.post("/audit/verify", &[]).await;
+    assert_eq!(page.to(), "/audit");
+    let page = auditor.get("/audit").await;
+    assert!(page.text.contains("改ざんはありません"), "{}", page.text);
+    let text = "update audit_event set detail = 'nothing happened' where seq = 2";
+    office.tamper(text).await;
+    let page = auditor.post("/audit/verify", &[]).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert!(page.text.contains("event 2 was changed"), "{}", page.text);
+}
