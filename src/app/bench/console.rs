@@ -231,6 +231,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         questionnaire: Questionnaire::recuperation(),
         rules: Arc::new(RuleBook::shipped()?),
         calls: Arc::new(Calls { schedule: schedule::Config::shipped(), retry: Policy::shipped() }),
+        archive: None,
         config: Arc::new(config),
     }))
 }
