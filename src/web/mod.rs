@@ -18,6 +18,7 @@ pub mod fault;
 mod guard;
 mod live;
 mod range;
+mod server;
 pub mod tls;
 pub mod ui;
 pub mod upload;
@@ -27,7 +28,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -145,28 +145,30 @@ pub async fn listen(config: &Config) -> io::Result<TcpListener> {
 /// Serves until `stop` turns true, then lets answers under way come to their end.
 ///
 /// # Errors
-/// If the listener breaks off.
+/// If certificate and key cannot be used.
 pub async fn serve(
     listener: TcpListener,
     desk: Desk,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let live = live::Live::new(&desk);
     let watched = Arc::clone(&live);
-    let stopped = async move {
+    let mut stopping = stop.clone();
+    // Streams of events end with the service, or when nobody serves any more.
+    let ending = tokio::spawn(async move {
         // A sender that is gone stops, too.
-        let _ = stop.wait_for(|stopped| *stopped).await;
+        let _ = stopping.wait_for(|stopped| *stopped).await;
         watched.end();
-    };
+    });
     let tls = desk.config.tls.clone();
-    let app = routes(desk, live).into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes(desk, live);
     match tls {
         Some(files) => {
             let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
-            // The tap changes nothing: through it axum knows the address of any listener.
-            let listener = listener.tap_io(|_| {});
-            axum::serve(listener, app).with_graceful_shutdown(stopped).await
+            server::run(listener, app, stop).await;
         }
-        None => axum::serve(listener, app).with_graceful_shutdown(stopped).await,
+        None => server::run(listener, app, stop).await,
     }
+    ending.abort();
+    Ok(())
 }

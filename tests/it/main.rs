@@ -1,6 +1,7 @@
 //! All tests that look at the crate from outside, in one binary.
 
 mod account;
+mod accounts_by_hand;
 mod carrier;
 mod cases;
 mod crossing;
