@@ -764,7 +764,7 @@ async fn an_engineer_sees_lines_and_no_patient(office: Office) {
     let (status, page) = engineer.get(&ladder).await;
     assert!(status == StatusCode::OK && page.contains("──► INVITE"), "{page}");
     assert_eq!(office.audited("ladder.viewed").await, 1);
-    for path in ["/trunks", &ladder] {
+    for path in ["/trunks", "/trunks/state", &ladder] {
         assert_eq!(hana.get(path).await.0, StatusCode::FORBIDDEN, "{path}");
     }
     let old = at(10, 1) + Duration::from_hours(24 * 15);

@@ -13,7 +13,7 @@ use crate::base::clock::civil;
 use crate::base::id::AttemptId;
 use crate::call::Disposition;
 use crate::registry::{AuditEntry, Right};
-use crate::store::{LineCall, LineOutcome};
+use crate::store::{LineCall, LineOutcome, NodeStatus, TrunkWord};
 use crate::web::Desk;
 use crate::web::auth::Viewer;
 use crate::web::fault::Fault;
@@ -27,26 +27,81 @@ const LATELY: Duration = Duration::from_hours(4);
 /// Calls that are listed.
 const LISTED: u32 = 100;
 
+/// A node that says nothing for so long is gone: it speaks every ten seconds.
+const SILENCE: Duration = Duration::from_mins(1);
+
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().route("/trunks", get(trunks)).route("/trunks/calls/{attempt}", get(ladder))
+    Router::new()
+        .route("/trunks", get(trunks))
+        .route("/trunks/state", get(state))
+        .route("/trunks/calls/{attempt}", get(ladder))
 }
 
 async fn trunks(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault> {
     viewer.must(Right::SeeTrunks)?;
+    let nodes = desk.store.node_statuses().await?;
     let outcomes = desk.store.line_outcomes(viewer.now - LATELY).await?;
     let calls = desk.store.last_calls(LISTED).await?;
     let say = |ja, en| viewer.say(ja, en);
-    Ok(ui::page(
+    Ok(ui::page_with(
         &viewer,
         Section::Trunks,
         &TITLE,
+        &["refresh.js"],
         &html! {
+            (states(&viewer, &nodes))
             h2 { (say("直近4時間の結果", "How calls ended in the last four hours")) }
             (outcomes_of(&viewer, &outcomes))
             h2 { (say("最近の通話", "Last calls")) }
             (calls_of(&viewer, &calls))
         },
     ))
+}
+
+/// The part of the page that is looked at again and again.
+async fn state(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault> {
+    viewer.must(Right::SeeTrunks)?;
+    Ok(states(&viewer, &desk.store.node_statuses().await?))
+}
+
+fn states(viewer: &Viewer, nodes: &[NodeStatus]) -> Markup {
+    let say = |ja, en| viewer.say(ja, en);
+    html! {
+        section #state data-refresh="/trunks/state" data-every="10" {
+            @if nodes.is_empty() {
+                (ui::empty(say("架電するノードがまだありません。", "No node that places calls has spoken yet.")))
+            } @else { div.scroll { table {
+                thead { tr {
+                    th scope="col" { (say("ノード", "Node")) }
+                    th scope="col" { (say("回線", "Trunk")) }
+                    th.number scope="col" { (say("使用中 / 上限", "In use / limit")) }
+                    th.number scope="col" { (say("毎分の上限", "Calls a minute")) }
+                    th scope="col" { (say("最後のエラー", "Last error")) }
+                    th scope="col" { (say("最終確認", "Seen")) }
+                } }
+                tbody { @for node in nodes { tr {
+                    th scope="row" { (node.node) }
+                    td { (word(viewer, node)) }
+                    td.number { (node.lines_in_use) " / " (node.lines_limit) }
+                    td.number { (node.calls_per_minute) }
+                    td { @if node.last_error.is_empty() { span.muted { (say("なし", "none")) } } @else { (node.last_error) } }
+                    td.nowrap { (clock(node.at)) }
+                } } }
+            } } }
+        }
+    }
+}
+
+fn word(viewer: &Viewer, node: &NodeStatus) -> Markup {
+    let say = |ja, en| viewer.say(ja, en);
+    if node.at + SILENCE < viewer.now {
+        return ui::badge("badge act", Icon::Alert, say("応答なし", "Silent"));
+    }
+    match node.trunk {
+        TrunkWord::Ready => ui::badge("badge good", Icon::Check, say("発信できます", "Ready")),
+        TrunkWord::Registering => ui::badge("badge", Icon::Clock, say("登録中", "Registering")),
+        TrunkWord::Failed => ui::badge("badge act", Icon::Alert, say("発信できません", "Failed")),
+    }
 }
 
 fn outcomes_of(viewer: &Viewer, outcomes: &[LineOutcome]) -> Markup {
@@ -116,6 +171,10 @@ fn calls_of(viewer: &Viewer, calls: &[LineCall]) -> Markup {
             } } }
         } } }
     }
+}
+
+fn clock(at: Timestamp) -> String {
+    civil(at).strftime("%H:%M:%S").to_string()
 }
 
 async fn ladder(

@@ -227,7 +227,7 @@ async fn measure_ready(desk: &Desk) -> Result<HashMap<String, (f64, f64)>, Fault
 }
 
 fn length_and_level(sound: &[u8]) -> (f64, f64) {
-    (sound.len() as f64 / f64::from(RATE), take::level_of(sound))
+    (take::length_of(sound.len()).as_secs_f64(), take::level_of(sound))
 }
 
 /// How long an utterance is, in seconds, and how loud, in dBov.
