@@ -65,6 +65,16 @@ pub struct RecordingSettings {
     pub spool_limit: u64,
 }
 
+impl RecordingSettings {
+    /// Beside a database, as without any setting but that of this rule.
+    pub fn beside(database: &str, policy: tape::Policy) -> Self {
+        let folder = default_recordings(database);
+        let key = KeySource::File(folder.with_extension("key"));
+        let spool_limit = RawRecordings::default().spool_gigabytes << 30;
+        Self { folder, s3: None, key, policy, spool_limit }
+    }
+}
+
 /// Where the key of the recordings is.
 #[derive(Clone, Debug)]
 pub enum KeySource {

@@ -24,9 +24,13 @@ mod disturbance;
 mod error;
 mod escalate;
 mod handling;
+mod health;
 mod installation;
+mod invent;
+mod line;
 mod managing;
 mod migration;
+mod node;
 mod observe;
 mod outbox;
 mod pause;
@@ -42,6 +46,7 @@ mod ruling;
 mod schedule;
 mod search;
 mod session;
+mod setting;
 mod staff;
 mod take;
 mod talk;
@@ -69,8 +74,15 @@ pub use disturbance::Disturbances;
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use handling::{CaseEvent, Handled};
+pub use health::{
+    Board, BoardRow, CallMade, CallNow, CallStage, Counts, Cursor, DayCell, DayState, HealthStatus,
+    ListPage, ListQuery, Listed, Matrix, Need, OpenCase, SavedView, SlotOfDay, Symptom, View,
+    Vital, WEEK,
+};
 pub use installation::Dialing;
+pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
+pub use node::{NodeStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
@@ -84,6 +96,7 @@ pub use retention::{Judged, Terms};
 pub use ruling::{MadeRules, RulesState};
 pub use schedule::{SlotToPlan, UnderObservation};
 pub use search::Found;
+pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
@@ -231,7 +244,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.writer, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.writer, begin, &self.bell).await
     }
 
     /// A connection for one statement, which is a transaction by itself: three times as fast as one
@@ -248,7 +261,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.reader, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.reader, begin, &self.bell).await
     }
 }
 

@@ -16,6 +16,7 @@ pub mod console;
 pub mod csv;
 pub mod fault;
 mod guard;
+mod live;
 mod range;
 mod server;
 pub mod tls;
@@ -108,12 +109,26 @@ pub struct Calls {
     pub retry: Policy,
 }
 
+impl Calls {
+    /// The shipped values.
+    pub fn shipped() -> Self {
+        Self { schedule: schedule::Config::shipped(), retry: Policy::shipped() }
+    }
+}
+
 /// All routes.
 pub fn router(desk: Desk) -> Router {
+    let live = live::Live::new(&desk);
+    routes(desk, live)
+}
+
+fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
         .merge(console::routes())
+        .merge(live::routes())
+        .layer(Extension(live))
         .fallback(fault::no_such_page);
     let door = Door::new(&desk);
     guard::around(pages, &desk, &door).layer(Extension(door)).with_state(desk)
@@ -136,13 +151,17 @@ pub async fn serve(
     desk: Desk,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let app = router(desk.clone());
+    let live = live::Live::new(&desk);
+    let watched = Arc::clone(&live);
+    let app = routes(desk.clone(), live);
+    // Streams of events end when nobody is served any more.
+    let farewell = move || watched.end();
     match &desk.config.tls {
         Some(files) => {
             let listener = TlsListener::new(listener, files).map_err(io::Error::other)?;
-            server::run(listener, app, stop).await;
+            server::run(listener, app, stop, farewell).await;
         }
-        None => server::run(listener, app, stop).await,
+        None => server::run(listener, app, stop, farewell).await,
     }
     Ok(())
 }

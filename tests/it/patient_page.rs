@@ -16,7 +16,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
-use mimamori::campaign::{SlotState, Window, schedule, slots_on};
+use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -29,7 +29,7 @@ use mimamori::registry::{
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{Directory, VirtualCarrier};
 use mimamori::store::{AuditFilter, CaseFilter, Report, SignedIn, Stage, Store, Topic};
-use mimamori::web::{self, Config, Desk};
+use mimamori::web::{self, Calls, Config, Desk};
 use mimamori::worker::{self, Progress, Road};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -69,7 +69,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            schedule: Arc::new(schedule::Config::shipped()),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(Config::shipped()),
         };
         let center = save_center(&store, "minato", "みなと保健所").await;
@@ -159,7 +160,7 @@ impl Office {
             call_times: vec![time(10, 0, 0, 0), time(14, 30, 0, 0)],
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
-        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.schedule);
+        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.calls.schedule);
         self.store.open_slots(at(0, 0), &slots).await.unwrap();
         (id, episode)
     }
@@ -561,6 +562,7 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
     let store = Store::open_in_virtual_time(file.to_str().unwrap(), [3; 32]).await.unwrap();
     let road = Arc::new(Road {
         store: store.clone(),
+        recordings: None,
         carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),
