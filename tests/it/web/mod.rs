@@ -23,7 +23,6 @@ use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private};
-use mimamori::campaign::{Policy, schedule};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
@@ -75,10 +74,7 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            calls: Arc::new(Calls::shipped()),
             archive: None,
             config: Arc::new(config),
         };
