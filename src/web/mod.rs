@@ -153,22 +153,15 @@ pub async fn serve(
 ) -> io::Result<()> {
     let live = live::Live::new(&desk);
     let watched = Arc::clone(&live);
-    let mut stopping = stop.clone();
-    // Streams of events end with the service, or when nobody serves any more.
-    let ending = tokio::spawn(async move {
-        // A sender that is gone stops, too.
-        let _ = stopping.wait_for(|stopped| *stopped).await;
-        watched.end();
-    });
-    let tls = desk.config.tls.clone();
-    let app = routes(desk, live);
-    match tls {
+    let app = routes(desk.clone(), live);
+    // Streams of events end when nobody is served any more.
+    let farewell = move || watched.end();
+    match &desk.config.tls {
         Some(files) => {
-            let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
-            server::run(listener, app, stop).await;
+            let listener = TlsListener::new(listener, files).map_err(io::Error::other)?;
+            server::run(listener, app, stop, farewell).await;
         }
-        None => server::run(listener, app, stop).await,
+        None => server::run(listener, app, stop, farewell).await,
     }
-    ending.abort();
     Ok(())
 }
