@@ -10,6 +10,9 @@
 //!                  page ◄── ui ◄── store.within(scope) ◄──┘      every view is audited
 //! ```
 
+mod api;
+#[doc = include_str!("asvs.md")]
+pub mod asvs {}
 pub mod assets;
 pub mod auth;
 pub mod console;
@@ -51,6 +54,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// A session ends after this, however much it is used.
     pub session_timeout: Duration,
+    /// Requests a minute that one token, or one member of the staff, may make of the API.
+    pub requests_per_minute: u32,
     /// Whether a second factor is asked for.
     pub second_factor: SecondFactor,
     /// What the secrets of second factors are sealed with. Without it none can be set up.
@@ -70,6 +75,7 @@ impl Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             idle_timeout: Duration::from_mins(20),
             session_timeout: Duration::from_hours(12),
+            requests_per_minute: 600,
             second_factor: SecondFactor::Required,
             key: None,
             behind_proxy: false,
@@ -126,6 +132,7 @@ fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
+        .merge(api::routes(&desk))
         .merge(console::routes())
         .merge(live::routes())
         .layer(Extension(live))
