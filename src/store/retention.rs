@@ -215,6 +215,11 @@ impl Store {
             "where r.node = $1 and r.state = 'spooled' and r.kept_because is null order by r.id"
         );
         let mut session = self.read().await?;
+        let undecided = recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
+        // Most turns find nothing.
+        if undecided.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut ids: [Vec<RecordingId>; 2] = Default::default();
         for (statement, ids) in [ESCALATED, JUDGED].into_iter().zip(&mut ids) {
             let rows = sqlx::query(statement).bind(node).fetch_all(session.connection()).await?;
@@ -223,7 +228,6 @@ impl Store {
             }
         }
         let [escalated, judged] = ids;
-        let undecided = recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
         let one = |recording: Recording| Judged {
             escalated: escalated.contains(&recording.id),
             judged: judged.contains(&recording.id),

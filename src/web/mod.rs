@@ -10,6 +10,9 @@
 //!                  page ◄── ui ◄── store.within(scope) ◄──┘      every view is audited
 //! ```
 
+mod api;
+#[doc = include_str!("asvs.md")]
+pub mod asvs {}
 pub mod assets;
 pub mod auth;
 pub mod console;
@@ -51,6 +54,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// A session ends after this, however much it is used.
     pub session_timeout: Duration,
+    /// Requests a minute that one token, or one member of the staff, may make of the API.
+    pub requests_per_minute: u32,
     /// Whether a second factor is asked for.
     pub second_factor: SecondFactor,
     /// What the secrets of second factors are sealed with. Without it none can be set up.
@@ -70,6 +75,7 @@ impl Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             idle_timeout: Duration::from_mins(20),
             session_timeout: Duration::from_hours(12),
+            requests_per_minute: 600,
             second_factor: SecondFactor::Required,
             key: None,
             behind_proxy: false,
@@ -126,6 +132,7 @@ fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
+        .merge(api::routes(&desk))
         .merge(console::routes())
         .merge(live::routes())
         .layer(Extension(live))
@@ -153,22 +160,15 @@ pub async fn serve(
 ) -> io::Result<()> {
     let live = live::Live::new(&desk);
     let watched = Arc::clone(&live);
-    let mut stopping = stop.clone();
-    // Streams of events end with the service, or when nobody serves any more.
-    let ending = tokio::spawn(async move {
-        // A sender that is gone stops, too.
-        let _ = stopping.wait_for(|stopped| *stopped).await;
-        watched.end();
-    });
-    let tls = desk.config.tls.clone();
-    let app = routes(desk, live);
-    match tls {
+    let app = routes(desk.clone(), live);
+    // Streams of events end when nobody is served any more.
+    let farewell = move || watched.end();
+    match &desk.config.tls {
         Some(files) => {
-            let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
-            server::run(listener, app, stop).await;
+            let listener = TlsListener::new(listener, files).map_err(io::Error::other)?;
+            server::run(listener, app, stop, farewell).await;
         }
-        None => server::run(listener, app, stop).await,
+        None => server::run(listener, app, stop, farewell).await,
     }
-    ending.abort();
     Ok(())
 }

@@ -29,9 +29,14 @@ const HEAD: Duration = Duration::from_secs(30);
 /// How long answers under way, and streams that never end, may take at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Serves until `stop` turns true or its sender is gone.
-pub(super) async fn run<L>(mut listener: L, app: Router, mut stop: watch::Receiver<bool>)
-where
+/// Serves until `stop` turns true or its sender is gone; says farewell, so that what never ends by
+/// itself may end.
+pub(super) async fn run<L>(
+    mut listener: L,
+    app: Router,
+    mut stop: watch::Receiver<bool>,
+    farewell: impl FnOnce(),
+) where
     L: Listener<Addr = SocketAddr>,
 {
     let graceful = GracefulShutdown::new();
@@ -66,6 +71,6 @@ where
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
-    // Streams of events never end by themselves; dropping the tasks ends them.
+    farewell();
     let _ = timeout(FAREWELL, graceful.shutdown()).await;
 }

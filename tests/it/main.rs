@@ -2,8 +2,11 @@
 
 mod account;
 mod accounts_by_hand;
+mod api;
+mod browser;
 mod carrier;
 mod cases;
+mod console;
 mod crossing;
 mod day;
 mod dialogue;
@@ -25,5 +28,6 @@ mod sipp;
 mod store;
 mod tidy;
 mod torture;
+mod town;
 mod web;
 mod webhook;

@@ -23,7 +23,6 @@ use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private};
-use mimamori::campaign::{Policy, schedule};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
