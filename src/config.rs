@@ -246,6 +246,8 @@ struct RawWeb {
     idle_minutes: u64,
     #[serde(default = "default_session_hours")]
     session_hours: u64,
+    #[serde(default = "default_requests_per_minute")]
+    requests_per_minute: u32,
     #[serde(default)]
     second_factor: RawSecondFactor,
     key: Option<Private<String>>,
@@ -414,6 +416,10 @@ fn default_idle_minutes() -> u64 {
 
 fn default_session_hours() -> u64 {
     12
+}
+
+fn default_requests_per_minute() -> u32 {
+    600
 }
 
 impl Config {
@@ -839,6 +845,7 @@ impl Reader {
             bind: bind?,
             idle_timeout: Duration::from_secs(raw.idle_minutes * 60),
             session_timeout: Duration::from_secs(raw.session_hours * 3600),
+            requests_per_minute: raw.requests_per_minute,
             second_factor: match raw.second_factor {
                 RawSecondFactor::Required => SecondFactor::Required,
                 RawSecondFactor::Optional => SecondFactor::Optional,

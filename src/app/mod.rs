@@ -10,11 +10,14 @@ mod demo;
 mod house;
 mod import;
 mod key;
+mod ladder;
 mod listen;
 mod rekey;
 mod service;
 mod simulated;
 mod staff;
+mod state;
+mod stop;
 mod table;
 mod talk;
 mod views;
@@ -46,7 +49,11 @@ enum Command {
     /// 設定なしで試す: 模擬の保健所・電話会社・患者 / Try it: a simulated centre, carrier and patients
     Demo(demo::Options),
     /// サービスを動かす / Run the service
-    Run(Configured),
+    Run(service::Options),
+    /// すべての架電をただちに止める / Stop all calls at once, on every node
+    Stop(stop::Options),
+    /// 止めた架電を再開する / Let calls begin again
+    Resume(stop::Options),
     /// 職員の画面だけを動かす / Serve the staff console alone
     Console(Configured),
     /// いま一件だけ電話をかけ、経過を表示する / Place one interview now and print it as it goes
@@ -146,7 +153,9 @@ impl Arguments {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Demo(options) => demo::run(options).await,
-        Command::Run(configured) => service::run(configured.load()?).await,
+        Command::Run(options) => service::run(options).await,
+        Command::Stop(options) => stop::run(options, false).await,
+        Command::Resume(options) => stop::run(options, true).await,
         Command::Console(configured) => console::run(configured.load()?).await,
         Command::Call(options) => call::run(options).await,
         Command::Talk(options) => talk::run(&options),

@@ -5,25 +5,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::app::{clock, console, house};
-use crate::config::Config;
+use crate::app::{Configured, clock, console, house, ladder, state, stop};
 use crate::worker;
+
+/// How the service is begun.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    #[command(flatten)]
+    configured: Configured,
+    /// 架電を止めた状態で始める(画面か resume で再開) / Begin with all calls stopped, until the
+    /// console or `mimamori resume` lets them begin
+    #[arg(long)]
+    stopped: bool,
+}
 
 /// How long the carrier may take to hear that calls are over and that we register no more.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM or Ctrl-C, then lets the calls under way come to their end; a second signal
 /// ends them.
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let clock = clock::host();
-    let house = house::build(config, &clock).await?;
+    let house = house::build(options.configured.load()?, &clock).await?;
+    if options.stopped {
+        let reason = "止めた状態で起動 / begun with --stopped";
+        stop::set(&house.store, clock.now().timestamp, false, reason).await?;
+    }
     let trunk = house.trunk(&clock).await?;
+    if let Some(ladders) = trunk.take_ladders() {
+        tokio::spawn(ladder::keep(house.store.clone(), clock.clone(), ladders));
+    }
     let desk = house.desk(&clock);
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);
@@ -36,8 +54,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         console::start(desk, stopped.clone()).await?;
     }
     let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
+    let telling = tokio::spawn(state::keep_telling(Arc::clone(&road), trunk.watch()));
     info!(node = road.config.node, "ready: calls are placed when they fall due");
     let result = until_stopped(walking, &stop, async || signals.next().await).await;
+    telling.abort();
     if timeout(FAREWELL, trunk.stop(Duration::ZERO)).await.is_err() {
         warn!("the carrier does not answer that calls are over");
     }

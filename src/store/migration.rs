@@ -15,10 +15,12 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0005_escalation.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0006_staff.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0007_recording.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0008_health_status.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0009_patient.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
         ]
     };
 }
@@ -33,10 +35,12 @@ const NAMES: &[(i64, &str)] = &[
     (5, "escalation"),
     (6, "staff"),
     (7, "recording"),
+    (8, "health_status"),
     (9, "patient"),
     (10, "case"),
     (11, "plan"),
     (12, "account"),
+    (13, "api"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.
@@ -92,12 +96,15 @@ mod tests {
 
     #[test]
     fn the_two_texts_differ_in_the_names_of_types_only() {
+        // Triggers have no common form; the conformance tests hold them to the same effect.
+        let common = |text: &'static str| text.split("-- The two databases write triggers").next();
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
-            let translated = sqlite
-                .replace(") strict;", ");")
-                .replace(" integer", " bigint")
-                .replace(" blob", " bytea");
-            assert_eq!(translated, postgres);
+            let translated = common(sqlite).map(|text| {
+                text.replace(") strict;", ");")
+                    .replace(" integer", " bigint")
+                    .replace(" blob", " bytea")
+            });
+            assert_eq!(translated.as_deref(), common(postgres));
         }
     }
 }

@@ -24,17 +24,23 @@ mod disturbance;
 mod error;
 mod escalate;
 mod handling;
+mod health;
 mod installation;
+mod invent;
+mod line;
 mod managing;
 mod migration;
+mod node;
 mod observe;
 mod outbox;
+mod page;
 mod pause;
 mod plan;
 mod queue;
 mod recording;
 mod registry;
 mod report;
+mod request;
 mod rescue;
 mod retention;
 mod row;
@@ -42,6 +48,7 @@ mod ruling;
 mod schedule;
 mod search;
 mod session;
+mod setting;
 mod staff;
 mod take;
 mod talk;
@@ -69,8 +76,15 @@ pub use disturbance::Disturbances;
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use handling::{CaseEvent, Handled};
+pub use health::{
+    Board, BoardRow, CallMade, CallNow, CallStage, Counts, Cursor, DayCell, DayState, HealthStatus,
+    ListPage, ListQuery, Listed, Matrix, Need, OpenCase, SavedView, SlotOfDay, Symptom, View,
+    Vital, WEEK,
+};
 pub use installation::Dialing;
+pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
+pub use node::{NodeStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
@@ -79,11 +93,13 @@ pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
 pub use report::{Correction, StaffReport, Way};
+pub use request::{Begun, KeptAnswer, RequestKey};
 pub use rescue::Interrupted;
 pub use retention::{Judged, Terms};
 pub use ruling::{MadeRules, RulesState};
 pub use schedule::{SlotToPlan, UnderObservation};
 pub use search::Found;
+pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
@@ -231,7 +247,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.writer, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.writer, begin, &self.bell).await
     }
 
     /// A connection for one statement, which is a transaction by itself: three times as fast as one
@@ -248,7 +264,7 @@ impl Store {
             Dialect::Sqlite => SQLITE_BEGIN,
             Dialect::Postgres => POSTGRES_BEGIN,
         };
-        Session::begin(&self.clock, &self.reader, begin, &self.bell).await
+        Session::begin(self.dialect, &self.clock, &self.reader, begin, &self.bell).await
     }
 }
 

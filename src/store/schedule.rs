@@ -1,6 +1,6 @@
 //! From episodes to slots, and from due slots to attempts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use sqlx::AnyConnection;
 
 use crate::base::clock::civil;
-use crate::base::id::{AttemptId, PatientId, SlotId};
+use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
 use crate::campaign::plan::PhonesInUse;
 use crate::campaign::retry::SPACING;
 use crate::campaign::{Attempt, NewSlot, PlannedAttempt, Slot, SlotState};
@@ -17,6 +17,9 @@ use crate::store::pause::{Hold, held_slots, pauses_from, skip_for};
 use crate::store::registry::{center_of, episodes_on, health_centers, patient, patients_on};
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{Store, StoreError, Topic};
+
+/// Slots that are opened in one transaction.
+const BATCH: usize = 500;
 
 /// An emergency of the day before holds up no call.
 const LATELY: Duration = Duration::from_hours(24);
@@ -70,8 +73,41 @@ impl Store {
     }
 
     /// Opens slots; those that exist already stay as they are. Those on whose day a pause holds
-    /// are skipped from the beginning. Returns how many are new.
+    /// are skipped from the beginning. Returns how many are new. A large
+    /// district's slots are opened in several transactions, between which answers are stored.
     pub async fn open_slots(&self, now: Timestamp, slots: &[NewSlot]) -> Result<u32, StoreError> {
+        let known = self.known_slots(slots).await?;
+        let new = slots.iter().filter(|it| !known.contains(&(it.episode, it.date, it.number)));
+        let new: Vec<&NewSlot> = new.collect();
+        let mut opened = 0;
+        for batch in new.chunks(BATCH) {
+            opened += self.open_batch(now, batch).await?;
+        }
+        Ok(opened)
+    }
+
+    /// The slots of those days that are there: every half minute all are asked for again, and
+    /// nothing need be written.
+    async fn known_slots(
+        &self,
+        slots: &[NewSlot],
+    ) -> Result<HashSet<(EpisodeId, Date, u8)>, StoreError> {
+        const OF_DAY: &str = "select s.episode_id, s.number from slot s where s.date = $1";
+        let days: BTreeSet<Date> = slots.iter().map(|slot| slot.date).collect();
+        let mut known = HashSet::new();
+        let mut session = self.glance().await?;
+        for day in days {
+            let rows =
+                sqlx::query(OF_DAY).bind(day.to_string()).fetch_all(session.connection()).await?;
+            for row in &rows {
+                let fields = Fields::new("slot", row);
+                known.insert((fields.parsed("episode_id")?, day, fields.integer("number")?));
+            }
+        }
+        Ok(known)
+    }
+
+    async fn open_batch(&self, now: Timestamp, slots: &[&NewSlot]) -> Result<u32, StoreError> {
         let Some(first_day) = slots.iter().map(|slot| slot.date).min() else { return Ok(0) };
         let mut session = self.write().await?;
         let paused = pauses_from(session.connection(), first_day).await?;

@@ -8,17 +8,19 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task;
 
 use crate::store::change::Bell;
-use crate::store::{StoreError, Topic};
+use crate::store::{Dialect, StoreError, Topic, health};
 
 /// One transaction. Dropped without a commit, it changes nothing.
 pub(super) struct Session {
     transaction: Transaction<'static, Any>,
     bell: Arc<Bell>,
+    dialect: Dialect,
     _held: Option<Held>,
 }
 
 impl Session {
     pub(super) async fn begin(
+        dialect: Dialect,
         clock: &ClockHold,
         pool: &AnyPool,
         statement: &'static str,
@@ -26,15 +28,17 @@ impl Session {
     ) -> Result<Self, StoreError> {
         let held = clock.hold().await;
         let transaction = pool.begin_with(statement).await?;
-        Ok(Self { transaction, bell: Arc::clone(bell), _held: held })
+        Ok(Self { transaction, bell: Arc::clone(bell), dialect, _held: held })
     }
 
     pub(super) fn connection(&mut self) -> &mut AnyConnection {
         &mut self.transaction
     }
 
-    /// Makes the changes last, and wakes whoever waits for changes of these topics.
-    pub(super) async fn commit(self, topics: &[Topic]) -> Result<(), StoreError> {
+    /// Makes the changes last, with the list of everybody's health as they leave it, and wakes
+    /// whoever waits for changes of these topics.
+    pub(super) async fn commit(mut self, topics: &[Topic]) -> Result<(), StoreError> {
+        health::settle(self.dialect, &mut self.transaction).await?;
         self.transaction.commit().await?;
         self.bell.ring(topics);
         Ok(())

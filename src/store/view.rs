@@ -352,18 +352,24 @@ fn day_report(date: Date, slots: &[Slot], latest: &[Observation]) -> DayReport {
         .filter(|observation| civil(observation.effective_at).date() == date)
         .filter(|observation| observation.value != Answer::Unanswered)
         .max_by_key(|observation| observation.effective_at);
-    let Some(&Observation { effective_at: at, channel, .. }) = newest else {
-        return DayReport::NotReported;
-    };
-    let has = |state| slots.iter().any(|slot| slot.state == state);
-    let by_call = channel == Channel::OutboundCall;
-    // A slot is skipped when another channel has reported, or for a pause, which is no report;
-    // without slots, that channel is all that there is.
-    let is_met = |slot: &Slot| slot.state == SlotState::Skipped && slot.pause.is_none();
-    if has(SlotState::Reported) || slots.iter().any(is_met) || (!by_call && slots.is_empty()) {
-        DayReport::Reported { at, channel }
-    } else {
-        DayReport::Partial { at, channel }
+    newest.map_or(DayReport::NotReported, |newest| {
+        DayReport::of(slots, newest.effective_at, newest.channel)
+    })
+}
+
+impl DayReport {
+    /// What it means that something was heard, last at this moment and by this way.
+    pub(super) fn of(slots: &[Slot], at: Timestamp, channel: Channel) -> Self {
+        let has = |state| slots.iter().any(|slot| slot.state == state);
+        let by_call = channel == Channel::OutboundCall;
+        // A slot is skipped when another channel has reported, or for a pause, which is no report;
+        // without slots, that channel is all that there is.
+        let is_met = |slot: &Slot| slot.state == SlotState::Skipped && slot.pause.is_none();
+        if has(SlotState::Reported) || slots.iter().any(is_met) || (!by_call && slots.is_empty()) {
+            Self::Reported { at, channel }
+        } else {
+            Self::Partial { at, channel }
+        }
     }
 }
 

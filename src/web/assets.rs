@@ -26,6 +26,8 @@ macro_rules! assets {
 assets! {
     "console.css" CSS,
     "console.js" JS,
+    "list.js" JS,
+    "live.js" JS,
     "record.js" JS,
     "refresh.js" JS,
     "cases.js" JS,

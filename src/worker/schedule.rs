@@ -23,10 +23,16 @@ const BATCH: u32 = 1024;
 #[derive(Default)]
 pub(super) struct Memory {
     opened: Option<(Date, Instant)>,
+    /// The day to which 健康状態一覧 was moved.
+    listed: Option<Date>,
 }
 
 /// Opens today's slots, plans the attempts of those that are due, closes those that are over.
 pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
+    if memory.listed != Some(now.date()) {
+        road.store.roll_health(now.timestamp).await?;
+        memory.listed = Some(now.date());
+    }
     let opened = open_slots(road, now, memory).await?;
     let mut next = road.store.next_slot_change(now.timestamp).await?;
     let mut expired = 0;

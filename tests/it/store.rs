@@ -34,20 +34,19 @@ macro_rules! claims {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                super::$claim(super::Database::sqlite()).await;
+                super::$claim($crate::store::Database::sqlite()).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                if let Some(database) = super::Database::postgres(stringify!($claim)).await {
+                if let Some(database) = $crate::store::Database::postgres(stringify!($claim)).await {
                     super::$claim(database).await;
                 }
             })*
         }
     };
 }
-
 pub(crate) use claims;
 
 claims! {
@@ -131,7 +130,7 @@ impl Database {
         }
     }
 
-    fn is_sqlite(&self) -> bool {
+    pub(crate) fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite:")
     }
 }

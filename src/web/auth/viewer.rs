@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::RequestExt;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
@@ -102,7 +103,9 @@ impl FromRequestParts<Desk> for Viewer {
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Fault> {
         let jar = CookieJar::from_headers(&parts.headers);
         let now = desk.clock.now().timestamp;
-        let signed_in = session(&jar, desk, now).await?;
+        // A page that refreshes itself is nobody at work.
+        let is_at_work = parts.uri.path() != "/live";
+        let signed_in = session(&jar, desk, now, is_at_work).await?;
         if signed_in.stage != Stage::Full {
             return Err(Fault::SignIn);
         }
@@ -134,7 +137,7 @@ impl FromRequestParts<Desk> for Pending {
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Fault> {
         let jar = CookieJar::from_headers(&parts.headers);
         let now = desk.clock.now().timestamp;
-        let signed_in = session(&jar, desk, now).await?;
+        let signed_in = session(&jar, desk, now, true).await?;
         match signed_in.stage {
             Stage::SecondFactor => Ok(Self { signed_in, now }),
             Stage::Full => Err(Fault::Elsewhere("/")),
@@ -142,11 +145,13 @@ impl FromRequestParts<Desk> for Pending {
     }
 }
 
-/// The session of the cookie, if it is neither over nor forgotten.
+/// The session of the cookie, if it is neither over nor forgotten; it is kept from ending if
+/// somebody is at work.
 pub(super) async fn session(
     jar: &CookieJar,
     desk: &Desk,
     now: Timestamp,
+    is_at_work: bool,
 ) -> Result<SignedIn, Fault> {
     let secret = jar.get(cookie::SESSION).ok_or(Fault::SignIn)?;
     let token = cookie::hash(secret.value());
@@ -154,7 +159,7 @@ pub(super) async fn session(
     if is_over(&signed_in, &desk.config, now) {
         return Err(Fault::SignIn);
     }
-    if now.duration_since(signed_in.seen_at).unsigned_abs() > TOUCHED {
+    if is_at_work && now.duration_since(signed_in.seen_at).unsigned_abs() > TOUCHED {
         desk.store.touch_session(now, &token).await?;
     }
     Ok(signed_in)
@@ -207,7 +212,8 @@ impl<T: DeserializeOwned, S: Sender> FromRequest<Desk> for Posted<T, S> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, desk: &Desk) -> Result<Self, Fault> {
-        let (mut parts, body) = request.into_parts();
+        // How much may be sent is said by the guard, or by the route.
+        let (mut parts, body) = request.with_limited_body().into_parts();
         let viewer = S::from_request_parts(&mut parts, desk).await?;
         let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| too_long())?;
         let again = || Request::from_parts(parts.clone(), body.clone().into());

@@ -4,16 +4,19 @@ mod account;
 pub mod audit;
 mod calls;
 mod cases;
+mod health;
 mod import;
 mod patient;
 mod plan;
 mod prompts;
 mod rules;
+mod settings;
 mod staff;
-mod start;
+mod today;
 mod tokens;
+mod trunks;
 mod value;
-mod words;
+pub(super) mod words;
 
 use axum::Router;
 
@@ -23,6 +26,7 @@ pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .merge(account::routes())
         .merge(audit::routes())
+        .merge(health::routes())
         .merge(calls::routes())
         .merge(cases::routes())
         .merge(import::routes())
@@ -31,6 +35,8 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(prompts::routes())
         .merge(rules::routes())
         .merge(staff::routes())
-        .merge(start::routes())
+        .merge(today::routes())
         .merge(tokens::routes())
+        .merge(settings::routes())
+        .merge(trunks::routes())
 }

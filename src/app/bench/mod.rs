@@ -3,6 +3,8 @@
 //! Both sides run in this process: the service with its trunk, and the simulated carrier with its
 //! patients. So the CPU time holds both, and a real service costs less.
 
+mod console;
+
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::app::simulated::{self, Plan, Simulation};
+use crate::base::Private;
 use crate::call::{Completion, Respondent};
 use crate::sim::Temper;
 use crate::trunk::media;
@@ -31,6 +34,17 @@ pub(super) struct Options {
     /// 音声だけを測る秒数(省略すると問診全体) / Only the media engine, for so many seconds
     #[arg(long)]
     media_seconds: Option<u32>,
+    /// 画面の速さを測る / How fast the pages are
+    #[arg(long, conflicts_with = "media_seconds")]
+    console: bool,
+    /// 画面の測定に使う患者数 / Patients that are invented for it
+    #[arg(long, default_value_t = 100_000, requires = "console",
+        value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    patients: u32,
+    /// 画面の測定に使うデータベース(省略すると一時ファイル) / The empty database to fill, a
+    /// temporary file if left out; one filled before is measured again
+    #[arg(long, requires = "console", hide_env_values = true)]
+    database: Option<Private<String>>,
 }
 
 /// Longer than any interview may last, dialling included.
@@ -38,6 +52,10 @@ const LONGEST: Duration = Duration::from_mins(12);
 
 /// Runs the benchmark and prints what was measured.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    if options.console {
+        console::run(options.database.as_ref(), options.patients).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut out = stdout();
     let calls = usize::from(options.calls);
     if let Some(seconds) = options.media_seconds {
