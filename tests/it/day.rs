@@ -75,6 +75,7 @@ impl Desktop {
                 schedule: schedule::Config::shipped(),
                 retry: Policy::shipped(),
             }),
+            archive: None,
             config: Arc::new(web::Config::shipped()),
         };
         let desktop = Self { pages: web::router(desk), town };

@@ -80,7 +80,6 @@ async fn measure(database: &Private<String>, patients: u32) -> anyhow::Result<()
         print(&mut out, name, times, Some(largest))?;
     }
     let within = store.within(scope);
-    let today = clock.now().date();
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let began = Instant::now();
@@ -231,6 +230,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         questionnaire: Questionnaire::recuperation(),
         rules: Arc::new(RuleBook::shipped()?),
         calls: Arc::new(Calls { schedule: schedule::Config::shipped(), retry: Policy::shipped() }),
+        archive: None,
         config: Arc::new(config),
     }))
 }
