@@ -65,6 +65,16 @@ pub struct RecordingSettings {
     pub spool_limit: u64,
 }
 
+impl RecordingSettings {
+    /// Beside a database, as without any setting but that of this rule.
+    pub fn beside(database: &str, policy: tape::Policy) -> Self {
+        let folder = default_recordings(database);
+        let key = KeySource::File(folder.with_extension("key"));
+        let spool_limit = RawRecordings::default().spool_gigabytes << 30;
+        Self { folder, s3: None, key, policy, spool_limit }
+    }
+}
+
 /// Where the key of the recordings is.
 #[derive(Clone, Debug)]
 pub enum KeySource {
@@ -236,6 +246,8 @@ struct RawWeb {
     idle_minutes: u64,
     #[serde(default = "default_session_hours")]
     session_hours: u64,
+    #[serde(default = "default_requests_per_minute")]
+    requests_per_minute: u32,
     #[serde(default)]
     second_factor: RawSecondFactor,
     key: Option<Private<String>>,
@@ -404,6 +416,10 @@ fn default_idle_minutes() -> u64 {
 
 fn default_session_hours() -> u64 {
     12
+}
+
+fn default_requests_per_minute() -> u32 {
+    600
 }
 
 impl Config {
@@ -829,6 +845,7 @@ impl Reader {
             bind: bind?,
             idle_timeout: Duration::from_secs(raw.idle_minutes * 60),
             session_timeout: Duration::from_secs(raw.session_hours * 3600),
+            requests_per_minute: raw.requests_per_minute,
             second_factor: match raw.second_factor {
                 RawSecondFactor::Required => SecondFactor::Required,
                 RawSecondFactor::Optional => SecondFactor::Optional,

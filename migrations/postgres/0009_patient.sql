@@ -49,6 +49,9 @@ create index slot_of_pause on slot (pause_id) where pause_id is not null;
 -- A call that was under way when the observation was ended is not made again.
 create index episode_ended on episode (last_day) where state = 'ended';
 
+-- All cases of a patient, also those that were resolved.
+create index case_of_patient on escalation_case (patient_id, opened_at);
+
 -- Whom staff may ask about a patient who cannot be reached. A machine never calls these numbers.
 create table contact_plan (
     patient_id text not null references patient (id),
@@ -75,7 +78,8 @@ create table patient_change (
     reason text not null,
     changed_at bigint not null,
     constraint patient_change_kind check (kind in (
-        'call_times', 'last_day', 'observation_end', 'slow_speech', 'clinic', 'contacts'
+        'call_times', 'last_day', 'observation_end', 'slow_speech', 'clinic', 'contacts',
+        'recording_consent'
     ))
 );
 

@@ -59,6 +59,8 @@ create index import_row_to_undo on import_row (batch_id, line) where undone is n
 -- To find a household, and somebody who is on the list under another number.
 create index patient_phone_by_number on patient_phone (number);
 create index patient_by_birth on patient (health_center_id, birth_date);
+-- The plan of a day is read page by page.
+create index patient_by_kana on patient (health_center_id, kana, id);
 
 create table prompt_take (
     id text not null primary key,
@@ -113,3 +115,16 @@ create table rule_set (
 create unique index rule_set_version on rule_set (health_center_id, version);
 create unique index rule_set_in_force on rule_set (health_center_id, effective_from)
     where state = 'released';
+
+-- What was sent and received for a call, without anything that names a person: for engineers, and
+-- for some days only.
+create table call_ladder (
+    attempt_id text not null primary key references attempt (id),
+    steps text not null,
+    written_at integer not null
+) strict;
+
+create index call_ladder_by_age on call_ladder (written_at);
+
+-- What staff have set holds against the configuration, which is read at every start.
+alter table health_center add column set_at integer;

@@ -10,12 +10,13 @@ use clap::Args;
 use crate::app::{Configured, clock, house, open_store};
 use crate::audio::wav;
 use crate::audio::wav::Encoding;
-use crate::base::Clock;
 use crate::base::id::{AttemptId, RecordingId};
+use crate::base::{Clock, Private};
+use crate::config::RecordingSettings;
 use crate::recording::{Archive, View};
 use crate::registry::audit::{Actor, AuditEntry};
 use crate::store::{Store, StoreError};
-use crate::tape::{Mark, MarkKind, Recording};
+use crate::tape::{Mark, MarkKind, Policy, Recording};
 
 /// What to hear.
 #[derive(Args, Debug)]
@@ -38,11 +39,7 @@ const BEFORE_A_RULE: Duration = Duration::from_secs(6);
 
 /// Finds the recording, writes down that it is heard, and lets it be heard.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let config = options.configured.load()?;
-    let settings = config
-        .recordings
-        .as_ref()
-        .context("設定に [recordings] がありません / the configuration has no [recordings]")?;
+    let (database, settings) = place(&options.configured)?;
     if options.wav.is_none() && !cfg!(feature = "playback") {
         bail!(
             "この版は再生できません。--wav FILE で書き出すか、cargo build --features playback で\
@@ -50,12 +47,26 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
              with --wav FILE, or build with --features playback (needs libasound2-dev)"
         );
     }
-    let archive = house::archive(settings)?;
-    let store = open_store(&config.database).await?;
+    let archive = house::archive(&settings)?;
+    let store = open_store(&database).await?;
     let heard = hear(&options, &store, &archive, &clock::host()).await;
     store.close().await;
     heard?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The database, and where its recordings are: as configured, or beside it, as after a
+/// demonstration.
+fn place(configured: &Configured) -> anyhow::Result<(Private<String>, RecordingSettings)> {
+    if let (Some(database), false) = (&configured.database, configured.config.exists()) {
+        let settings = RecordingSettings::beside(database.expose(), Policy::SHIPPED);
+        return Ok((database.clone(), settings));
+    }
+    let config = configured.load()?;
+    let settings = config
+        .recordings
+        .context("設定に [recordings] がありません / the configuration has no [recordings]")?;
+    Ok((config.database, settings))
 }
 
 async fn hear(

@@ -10,6 +10,7 @@ mod demo;
 mod house;
 mod import;
 mod key;
+mod ladder;
 mod listen;
 mod service;
 mod simulated;

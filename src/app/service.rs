@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::app::{Configured, clock, console, house, state, stop};
+use crate::app::{Configured, clock, console, house, ladder, state, stop};
 use crate::worker;
 
 /// How the service is begun.
@@ -39,6 +39,9 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         stop::set(&house.store, clock.now().timestamp, false, reason).await?;
     }
     let trunk = house.trunk(&clock).await?;
+    if let Some(ladders) = trunk.take_ladders() {
+        tokio::spawn(ladder::keep(house.store.clone(), clock.clone(), ladders));
+    }
     let desk = house.desk(&clock);
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);

@@ -14,7 +14,7 @@ use crate::base::clock::timestamp;
 use crate::base::{Clock, Language, Now, PhoneNumber, Private};
 use crate::call::{Completion, Respondent};
 use crate::campaign::pacing::Limits;
-use crate::config::{HealthCenterSettings, KeySource, RecordingSettings, default_cache};
+use crate::config::{HealthCenterSettings, RecordingSettings, default_cache};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Answer, Questionnaire, YesNo};
 use crate::observation::Channel;
@@ -115,16 +115,11 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     let engine = Engine::start(&media::Config { threads: 1, ports: 30_000..=39_999 })?;
     let trunk = Trunk::start(trunk_config(&carrier, &plan)?, engine, clock.clone()).await?;
     // Beside the database, so that `listen --database` finds both.
-    let recordings = RecordingSettings {
-        folder: plan.folder.join("mimamori-recordings"),
-        s3: None,
-        key: KeySource::File(plan.folder.join("mimamori-recordings.key")),
-        policy: tape::Policy { keep: tape::Keep::All, keep_days: 30 },
-        spool_limit: 1 << 30,
-    };
+    let policy = tape::Policy { keep: tape::Keep::All, keep_days: 30 };
+    let recordings = RecordingSettings::beside(database, policy);
     let archive = house::archive(&recordings)?;
     let recorder = Recorder::start(&archive).context("the recorder cannot start")?;
-    let recordings = Recordings { archive, recorder, policy: recordings.policy };
+    let recordings = Recordings { archive, recorder, policy };
     let road = Road {
         store,
         carrier: Arc::new(Taught::new(trunk.clone(), repertoire)),

@@ -50,6 +50,7 @@ mod tests {
             due_to: at(time(11, 30, 0, 0)),
             state: SlotState::Due,
             reason: None,
+            pause: None,
         }
     }
 

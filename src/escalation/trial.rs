@@ -212,6 +212,7 @@ mod tests {
             due_to: at(day, 11),
             state: SlotState::Reported,
             reason: None,
+            pause: None,
         });
         past.observations.push(Observation {
             id: minter.mint(at(day, 9)),

@@ -27,6 +27,7 @@ use super::recordings::Recordings;
 use super::shelf::Shelf;
 use super::voice::{Pace, Voice};
 use crate::audio::g711;
+use crate::audio::pcm::{RATE, Sound};
 use crate::audio::tone::Tone;
 use crate::base::Language;
 use crate::call::clip::Clip;
@@ -265,6 +266,9 @@ impl Library {
         };
         let encoded = match (self.take_of(utterance), &self.speaker) {
             (Some(sound), _) => master::encode(&g711::decode_mulaw(&sound), pause),
+            (None, Speaker::Silence) if utterance.prompt == SIGNAL => {
+                master::encode(&[], SIGNAL_LENGTH + pause)
+            }
             (None, Speaker::Silence) => {
                 let length = self.estimate(prompt, utterance, pace)?;
                 master::encode(&[], length + pause)
@@ -275,7 +279,9 @@ impl Library {
                     recorded
                         .map_err(|source| Reason::Recording { file: file.to_owned(), source })?
                 } else if utterance.prompt == SIGNAL {
-                    master::encode(&Tone::BEEP.samples(SIGNAL_LENGTH), pause)
+                    // As loud as the words around it.
+                    let tone = Sound::from_i16(RATE, &Tone::BEEP.samples(SIGNAL_LENGTH));
+                    master::encode(&master::master(&tone)?, pause)
                 } else {
                     let kana = self.kana(utterance)?;
                     synthesis.say(&kana, pace, pause, may_be_kept(utterance))?

@@ -27,10 +27,9 @@ impl Take {
         let sound = decode(bytes, extension)?;
         let loudness = level::active_level(&sound.samples, sound.rate);
         let samples = master::master(&sound)?;
-        let length = Duration::from_secs_f64(samples.len() as f64 / f64::from(RATE));
         Ok(Self {
             sound: g711::encode_mulaw(&samples),
-            duration: length,
+            duration: length_of(samples.len()),
             level_dbov: loudness.map_or(-90.0, |level| level.dbov),
         })
     }
@@ -39,6 +38,11 @@ impl Take {
     pub fn level_on_the_telephone(&self) -> f64 {
         level_of(&self.sound)
     }
+}
+
+/// How long so many samples at 8 kHz are.
+pub fn length_of(n_samples: usize) -> Duration {
+    Duration::from_micros(n_samples as u64 * 1_000_000 / u64::from(RATE))
 }
 
 /// How loud µ-law at 8 kHz is, in dBov (ITU-T P.56); −90 for silence.

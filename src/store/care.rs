@@ -11,9 +11,11 @@ use crate::campaign::{NewSlot, Slot};
 use crate::registry::{Clinic, Contact, Episode, Relation, Signed, StaffNote};
 use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{active_episode, skip_slots_after, time_of_day};
+use crate::store::retention::{consent_of, save_consent};
 use crate::store::row::{Fields, millis, select_slots, slot};
 use crate::store::schedule::{drop_due_attempt, open_slot};
 use crate::store::{StoreError, Topic, Within};
+use crate::tape::Consent;
 
 /// What of a patient can be set, and was.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -30,16 +32,19 @@ pub enum Setting {
     Clinic,
     /// The contact plan: how many there are.
     Contacts,
+    /// What the patient said to being recorded: the word of [`Consent`].
+    RecordingConsent,
 }
 
 impl Setting {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::CallTimes,
         Self::LastDay,
         Self::ObservationEnd,
         Self::SlowSpeech,
         Self::Clinic,
         Self::Contacts,
+        Self::RecordingConsent,
     ];
 
     fn as_str(self) -> &'static str {
@@ -50,6 +55,7 @@ impl Setting {
             Self::SlowSpeech => "slow_speech",
             Self::Clinic => "clinic",
             Self::Contacts => "contacts",
+            Self::RecordingConsent => "recording_consent",
         }
     }
 
@@ -235,6 +241,33 @@ impl Within<'_> {
         session.commit(&[Topic::Registry]).await
     }
 
+    /// Sets what a patient said to being recorded
+    /// ([`Store::set_recording_consent`](crate::store::Store::set_recording_consent)).
+    pub async fn set_consent(
+        &self,
+        now: Timestamp,
+        by: StaffId,
+        patient: PatientId,
+        consent: Consent,
+    ) -> Result<(), StoreError> {
+        let mut session = self.store.write().await?;
+        let connection = session.connection();
+        self.hold(connection, patient).await?;
+        let before = consent_of(connection, patient).await?;
+        if before == consent {
+            return Ok(());
+        }
+        save_consent(connection, now, patient, consent, &by.to_string()).await?;
+        let changed = Changed {
+            setting: Setting::RecordingConsent,
+            before: before.as_str().to_owned(),
+            after: consent.as_str().to_owned(),
+            reason: "",
+        };
+        self.record(connection, now, by, patient, &changed).await?;
+        session.commit(&[Topic::Registry, Topic::Recording]).await
+    }
+
     /// Gives a patient into the care of a contracted clinic, or takes them back.
     ///
     /// # Errors
@@ -272,12 +305,6 @@ impl Within<'_> {
         let changed = Changed { setting: Setting::Clinic, before, after, reason: "" };
         self.record(connection, now, by, patient, &changed).await?;
         session.commit(&[Topic::Registry]).await
-    }
-
-    /// The contracted clinics of the centre, by code.
-    pub async fn clinics(&self) -> Result<Vec<Clinic>, StoreError> {
-        let mut session = self.store.glance().await?;
-        clinics_of(session.connection(), &self.center_text()).await
     }
 
     /// Replaces the contact plan.

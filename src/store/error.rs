@@ -108,6 +108,7 @@ const UNIQUE: &[(&str, &str)] = &[
     ("observation.report_id, observation.code", "observation_of_form"),
     ("contact_plan.patient_id, contact_plan.position", "contact_plan_position"),
     ("escalation_case.patient_id", "case_open_of_patient"),
+    ("api_request.principal, api_request.key", "api_request_key"),
     ("case_fact.case_id, case_fact.position", "case_fact_position"),
     ("center_key.health_center_id", "center_key_in_use"),
     ("recording.attempt_id", "recording_of_attempt"),

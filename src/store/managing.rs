@@ -11,7 +11,7 @@ use crate::registry::token::{right_of, scope_of};
 use crate::registry::{ApiToken, AuditEntry, Clinic, Reach, Right, Staff};
 use crate::store::row::{Fields, millis};
 use crate::store::staff::words;
-use crate::store::{SignedIn, Store, StoreError, Topic, Within};
+use crate::store::{SignedIn, Store, StoreError, Within};
 use crate::store::{audit, staff};
 
 macro_rules! select_tokens {
@@ -406,38 +406,6 @@ impl Within<'_> {
             .await?
             .ok_or(StoreError::NotFound { what: "patient" })?;
         Fields::new("patient", &row).parsed_or_null("clinic_id")
-    }
-
-    /// Gives a patient into the care of a clinic, or takes the patient back.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if the patient or the clinic belongs to another centre, or whoever
-    /// asks is of a clinic.
-    pub async fn assign_clinic(
-        &self,
-        now: Timestamp,
-        patient: PatientId,
-        clinic: Option<ClinicId>,
-        audit_entry: &AuditEntry,
-    ) -> Result<(), StoreError> {
-        const ASSIGN: &str = "update patient set clinic_id = $3 where id = $1 \
-            and health_center_id = $2 and ($3 is null or exists \
-            (select 1 from clinic where id = $3 and health_center_id = $2))";
-        if self.scope.clinic.is_some() {
-            return Err(StoreError::NotFound { what: "patient" });
-        }
-        let mut session = self.store.write().await?;
-        audit::append(session.connection(), now, audit_entry).await?;
-        let assigned = sqlx::query(ASSIGN)
-            .bind(patient.to_string())
-            .bind(self.center_text())
-            .bind(clinic.map(|id| id.to_string()))
-            .execute(session.connection())
-            .await?;
-        if assigned.rows_affected() == 0 {
-            return Err(StoreError::NotFound { what: "patient" });
-        }
-        session.commit(&[Topic::Registry]).await
     }
 }
 

@@ -20,6 +20,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0010_case.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
         ]
     };
 }
@@ -39,6 +40,7 @@ const NAMES: &[(i64, &str)] = &[
     (10, "case"),
     (11, "plan"),
     (12, "account"),
+    (13, "api"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -11,15 +11,17 @@ use jiff::civil::{Date, DateTime};
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection};
 
+use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
 use crate::campaign::{Attempt, AttemptState, NewSlot, Next, Policy, Slot, SlotState, Window};
 use crate::registry::{AuditEntry, Episode, HealthCenter, Patient};
+use crate::store::pause::pauses_of;
 use crate::store::registry::{
-    active_episode, episode, fold_patients, health_centers, patient_columns,
+    episode, find_active_episode, fold_patients, health_centers, patient_columns,
 };
 use crate::store::row::{self, Fields, attempt_columns, millis, slot_columns};
-use crate::store::schedule::{attempts_at, drop_due_attempt, emergency_of};
+use crate::store::schedule::{attempts_at, drop_due_attempt, emergency_of, open_slot};
 use crate::store::{StoreError, Topic, Within, audit, installation};
 
 /// Which patients of a day are wanted.
@@ -43,6 +45,8 @@ pub struct PatientsDay {
     pub slots: Vec<(Slot, Vec<Attempt>)>,
     /// When the patient last gave an answer that was an emergency, within the last day.
     pub emergency_at: Option<Timestamp>,
+    /// Why the patient is not called on this day, if a pause holds.
+    pub paused: Option<Private<String>>,
 }
 
 /// Some of the patients of a day.
@@ -64,6 +68,8 @@ pub enum NotNow {
     Stopped,
     /// No episode covers today.
     NotObserved,
+    /// A pause holds today.
+    Paused,
     /// Outside the hours of the centre or of the law.
     OutsideHours,
     /// The patient is being called.
@@ -150,6 +156,11 @@ impl Within<'_> {
             " from chosen c join slot s on s.patient_id = c.id \
              join attempt a on a.slot_id = s.id where s.date = $3 order by a.number"
         ));
+        const PAUSES: &str = of_page!(
+            "select z.patient_id, z.reason from chosen c \
+             join patient_pause z on z.patient_id = c.id where z.ended_at is null \
+             and z.first_day <= $3 and z.last_day >= $3"
+        );
         const TOTAL: &str = of_page!("select count(*) as n from chosen c");
         let mut session = self.store.read().await?;
         let connection = session.connection();
@@ -171,6 +182,11 @@ impl Within<'_> {
             let made = attempts.remove(&slot.id).unwrap_or_default();
             slots.entry(slot.patient).or_default().push((slot, made));
         }
+        let mut pauses: HashMap<PatientId, Private<String>> = HashMap::new();
+        for row in &self.rows(connection, PAUSES, page).await? {
+            let fields = Fields::new("patient_pause", row);
+            pauses.insert(fields.parsed("patient_id")?, fields.text("reason")?.to_owned().into());
+        }
         let whole = Page { limit: u32::MAX, offset: 0, ..page };
         let total = self.rows(connection, TOTAL, whole).await?;
         let total = total.first().map_or(Ok(0), |row| Fields::new("patient", row).integer("n"))?;
@@ -179,6 +195,7 @@ impl Within<'_> {
             let Some(episode) = episodes.remove(&patient.id) else { continue };
             days.push(PatientsDay {
                 slots: slots.remove(&patient.id).unwrap_or_default(),
+                paused: pauses.remove(&patient.id),
                 emergency_at: emergency_of(connection, patient.id, now - LATELY).await?,
                 episode,
                 patient,
@@ -251,7 +268,7 @@ impl Within<'_> {
     pub async fn episode_of(&self, patient: PatientId) -> Result<Option<Episode>, StoreError> {
         self.patient(patient).await?;
         let mut session = self.store.glance().await?;
-        active_episode(session.connection(), patient).await
+        find_active_episode(session.connection(), patient).await
     }
 
     /// Asks for a call to one patient now. The next open slot of the day is brought forward; if
@@ -312,10 +329,14 @@ impl Within<'_> {
         if patient.phones.is_empty() {
             return Ok(Err(NotNow::NoPhone));
         }
-        let episode = active_episode(connection, patient.id).await?;
+        let episode = find_active_episode(connection, patient.id).await?;
         let Some(episode) = episode.filter(|episode| episode.covers(today)) else {
             return Ok(Err(NotNow::NotObserved));
         };
+        let pauses = pauses_of(connection, patient.id, today).await?;
+        if pauses.iter().any(|pause| pause.ended.is_none() && pause.first_day <= today) {
+            return Ok(Err(NotNow::Paused));
+        }
         if !Window::of(center).is_open(now) {
             return Ok(Err(NotNow::OutsideHours));
         }
@@ -343,21 +364,7 @@ impl Within<'_> {
         now: Timestamp,
         slot: &NewSlot,
     ) -> Result<Slot, StoreError> {
-        const OPEN: &str = "insert into slot \
-            (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, 'due', $8) \
-            on conflict (episode_id, date, number) do nothing";
-        sqlx::query(OPEN)
-            .bind(self.store.mint::<SlotId>(now).to_string())
-            .bind(slot.episode.to_string())
-            .bind(slot.patient.to_string())
-            .bind(slot.date.to_string())
-            .bind(i64::from(slot.number))
-            .bind(millis(slot.due_from))
-            .bind(millis(slot.due_to))
-            .bind(millis(now))
-            .execute(&mut *connection)
-            .await?;
+        open_slot(connection, now, self.store.mint::<SlotId>(now), slot).await?;
         let slots = slots_on_day(connection, slot.patient, slot.date).await?;
         let opened = slots.into_iter().find(|one| one.number == slot.number);
         opened.ok_or(StoreError::Stale { what: "slot" })

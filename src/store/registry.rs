@@ -36,7 +36,7 @@ pub enum Change {
 
 impl Store {
     /// Saves a health centre. One with the same code is updated, and keeps its id, which is
-    /// returned.
+    /// returned; hours and desk that staff have set stay as they are.
     pub async fn save_health_center(
         &self,
         now: Timestamp,
@@ -47,8 +47,12 @@ impl Store {
             (id, code, name, kana, desk_phone, opens_at, closes_at, created_at, updated_at) \
             values ($1, $2, $3, $4, $5, $6, $7, $8, $8) \
             on conflict (code) do update set name = excluded.name, kana = excluded.kana, \
-            desk_phone = excluded.desk_phone, opens_at = excluded.opens_at, \
-            closes_at = excluded.closes_at, updated_at = excluded.updated_at \
+            desk_phone = case when health_center.set_at is null then excluded.desk_phone \
+            else health_center.desk_phone end, \
+            opens_at = case when health_center.set_at is null then excluded.opens_at \
+            else health_center.opens_at end, \
+            closes_at = case when health_center.set_at is null then excluded.closes_at \
+            else health_center.closes_at end, updated_at = excluded.updated_at \
             returning id";
         let mut session = self.write().await?;
         let row = sqlx::query(SAVE)

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::id::{CenterKeyId, HealthCenterId, PatientId, RecordingId};
@@ -136,18 +137,8 @@ impl Store {
         consent: Consent,
         by: &str,
     ) -> Result<(), StoreError> {
-        const SET: &str = "insert into recording_consent \
-            (patient_id, consent, changed_at, changed_by) values ($1, $2, $3, $4) \
-            on conflict (patient_id) do update set consent = excluded.consent, \
-            changed_at = excluded.changed_at, changed_by = excluded.changed_by";
         let mut session = self.write().await?;
-        sqlx::query(SET)
-            .bind(patient.to_string())
-            .bind(consent.as_str())
-            .bind(millis(now))
-            .bind(by)
-            .execute(session.connection())
-            .await?;
+        save_consent(session.connection(), now, patient, consent, by).await?;
         session.commit(&[Topic::Recording]).await
     }
 
@@ -224,6 +215,11 @@ impl Store {
             "where r.node = $1 and r.state = 'spooled' and r.kept_because is null order by r.id"
         );
         let mut session = self.read().await?;
+        let undecided = recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
+        // Most turns find nothing.
+        if undecided.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut ids: [Vec<RecordingId>; 2] = Default::default();
         for (statement, ids) in [ESCALATED, JUDGED].into_iter().zip(&mut ids) {
             let rows = sqlx::query(statement).bind(node).fetch_all(session.connection()).await?;
@@ -232,7 +228,6 @@ impl Store {
             }
         }
         let [escalated, judged] = ids;
-        let undecided = recordings(session.connection(), UNDECIDED, &[node.to_owned()]).await?;
         let one = |recording: Recording| Judged {
             escalated: escalated.contains(&recording.id),
             judged: judged.contains(&recording.id),
@@ -428,4 +423,37 @@ fn sealed_key(row: &AnyRow) -> Result<Option<SealedKey>, StoreError> {
     let Some(sealed) = fields.text_or_null("sealed")? else { return Ok(None) };
     let sealed = BASE64_STANDARD.decode(sealed).map_err(|_| fields.corrupt("sealed"))?;
     Ok(Some(SealedKey { id: fields.parsed("key_id")?, sealed }))
+}
+
+/// Writes down what a patient said to being recorded.
+pub(super) async fn save_consent(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    patient: PatientId,
+    consent: Consent,
+    by: &str,
+) -> Result<(), StoreError> {
+    const SET: &str = "insert into recording_consent \
+        (patient_id, consent, changed_at, changed_by) values ($1, $2, $3, $4) \
+        on conflict (patient_id) do update set consent = excluded.consent, \
+        changed_at = excluded.changed_at, changed_by = excluded.changed_by";
+    sqlx::query(SET)
+        .bind(patient.to_string())
+        .bind(consent.as_str())
+        .bind(millis(now))
+        .bind(by)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What a patient said to being recorded.
+pub(super) async fn consent_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<Consent, StoreError> {
+    const OF_PATIENT: &str = "select t.consent from recording_consent t where t.patient_id = $1";
+    let row = sqlx::query(OF_PATIENT).bind(patient.to_string()).fetch_optional(connection).await?;
+    let Some(row) = row else { return Ok(Consent::Unknown) };
+    Fields::new("recording_consent", &row).word("consent", Consent::parse)
 }

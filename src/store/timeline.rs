@@ -13,8 +13,10 @@ use crate::store::care::{changes_of, contacts_of, notes_of};
 use crate::store::escalate::case_views;
 use crate::store::pause::pauses_of;
 use crate::store::registry::{center_of, episode, health_centers, patient};
+use crate::store::retention::consent_of;
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{CaseFilter, CaseView, PatientChange, StoreError, Way, Within};
+use crate::tape::Consent;
 
 /// Who a patient is, and when they are called: no answers.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct CarePlan {
     pub clinic: Option<ClinicId>,
     /// The days under observation, or else the last that were; with whether they are active.
     pub episode: Option<(Episode, bool)>,
+    /// What they said to being recorded.
+    pub consent: Consent,
     /// Whom staff may ask, in order.
     pub contacts: Vec<Contact>,
     /// Pauses that touch the days asked for, or are to come, by first day.
@@ -136,6 +140,7 @@ impl Within<'_> {
             patient,
             clinic,
             episode,
+            consent: consent_of(connection, id).await?,
             contacts: contacts_of(connection, id).await?,
             pauses: pauses_of(connection, id, first_day).await?,
             changes: changes_of(connection, id, days).await?,

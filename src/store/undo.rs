@@ -45,6 +45,7 @@ impl Undone {
 
 /// A patient and the active episode as they stood, kept as text.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as in `Patient`")]
 pub(super) struct Snapshot {
     name: String,
     kana: String,

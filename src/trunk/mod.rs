@@ -19,8 +19,8 @@ mod socket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::lookup_host;
@@ -41,6 +41,9 @@ const DEFAULT_PORT: u16 = 5060;
 /// Events that a line may leave unread: more than a person presses keys in an interview. A line
 /// whose owner reads no more is hung up.
 const MAX_UNREAD: usize = 1024;
+
+/// Ladders that may wait to be kept.
+const MAX_LADDERS: usize = 256;
 
 /// Why a trunk cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +116,16 @@ pub struct Trunk {
     state: watch::Receiver<TrunkState>,
     next_line: Arc<AtomicU64>,
     local_addr: SocketAddr,
+    ladders: Arc<Mutex<Option<mpsc::Receiver<CallLadder>>>>,
+}
+
+/// What was sent and received for one call, without anything that names a person.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CallLadder {
+    /// What [`DialRequest::label`] said.
+    pub label: String,
+    /// One line for each message.
+    pub steps: String,
 }
 
 impl Trunk {
@@ -143,10 +156,18 @@ impl Trunk {
             Some(_) => TrunkState::Starting,
             None => TrunkState::Up,
         });
-        let driver =
-            Driver::new(config, engine, clock, socket, local_addr, targets, hosts, received, state);
+        let (keep, ladders) = mpsc::channel(MAX_LADDERS);
+        let driver = Driver::new(
+            config, engine, clock, socket, local_addr, targets, hosts, received, state, keep,
+        );
         tokio::spawn(driver.run());
-        Ok(Self { commands, state: watched, next_line: Arc::default(), local_addr })
+        let ladders = Arc::new(Mutex::new(Some(ladders)));
+        Ok(Self { commands, state: watched, next_line: Arc::default(), local_addr, ladders })
+    }
+
+    /// The ladders of calls as they are forgotten, some while after their end. Taken once.
+    pub fn take_ladders(&self) -> Option<mpsc::Receiver<CallLadder>> {
+        self.ladders.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether calls can be placed.

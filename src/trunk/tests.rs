@@ -760,7 +760,7 @@ async fn a_name_that_leads_nowhere_is_told() {
 
 /// What is written to the log, for all to read.
 #[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

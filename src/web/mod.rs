@@ -10,6 +10,9 @@
 //!                  page ◄── ui ◄── store.within(scope) ◄──┘      every view is audited
 //! ```
 
+mod api;
+#[doc = include_str!("asvs.md")]
+pub mod asvs {}
 pub mod assets;
 pub mod auth;
 pub mod console;
@@ -18,6 +21,7 @@ pub mod fault;
 mod guard;
 mod live;
 mod range;
+mod server;
 pub mod tls;
 pub mod ui;
 pub mod upload;
@@ -27,7 +31,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -51,6 +54,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// A session ends after this, however much it is used.
     pub session_timeout: Duration,
+    /// Requests a minute that one token, or one member of the staff, may make of the API.
+    pub requests_per_minute: u32,
     /// Whether a second factor is asked for.
     pub second_factor: SecondFactor,
     /// What the secrets of second factors are sealed with. Without it none can be set up.
@@ -70,6 +75,7 @@ impl Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             idle_timeout: Duration::from_mins(20),
             session_timeout: Duration::from_hours(12),
+            requests_per_minute: 600,
             second_factor: SecondFactor::Required,
             key: None,
             behind_proxy: false,
@@ -109,6 +115,13 @@ pub struct Calls {
     pub retry: Policy,
 }
 
+impl Calls {
+    /// The shipped values.
+    pub fn shipped() -> Self {
+        Self { schedule: schedule::Config::shipped(), retry: Policy::shipped() }
+    }
+}
+
 /// All routes.
 pub fn router(desk: Desk) -> Router {
     let live = live::Live::new(&desk);
@@ -119,6 +132,7 @@ fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
     let pages = Router::new()
         .merge(assets::routes())
         .merge(auth::routes())
+        .merge(api::routes(&desk))
         .merge(console::routes())
         .merge(live::routes())
         .layer(Extension(live))
@@ -138,28 +152,23 @@ pub async fn listen(config: &Config) -> io::Result<TcpListener> {
 /// Serves until `stop` turns true, then lets answers under way come to their end.
 ///
 /// # Errors
-/// If the listener breaks off.
+/// If certificate and key cannot be used.
 pub async fn serve(
     listener: TcpListener,
     desk: Desk,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let live = live::Live::new(&desk);
     let watched = Arc::clone(&live);
-    let stopped = async move {
-        // A sender that is gone stops, too.
-        let _ = stop.wait_for(|stopped| *stopped).await;
-        watched.end();
-    };
-    let tls = desk.config.tls.clone();
-    let app = routes(desk, live).into_make_service_with_connect_info::<SocketAddr>();
-    match tls {
+    let app = routes(desk.clone(), live);
+    // Streams of events end when nobody is served any more.
+    let farewell = move || watched.end();
+    match &desk.config.tls {
         Some(files) => {
-            let listener = TlsListener::new(listener, &files).map_err(io::Error::other)?;
-            // The tap changes nothing: through it axum knows the address of any listener.
-            let listener = listener.tap_io(|_| {});
-            axum::serve(listener, app).with_graceful_shutdown(stopped).await
+            let listener = TlsListener::new(listener, files).map_err(io::Error::other)?;
+            server::run(listener, app, stop, farewell).await;
         }
-        None => axum::serve(listener, app).with_graceful_shutdown(stopped).await,
+        None => server::run(listener, app, stop, farewell).await,
     }
+    Ok(())
 }

@@ -66,7 +66,7 @@ impl TlsListener {
             .with_no_client_auth()
             .with_single_cert(certificates, key)
             .context("certificate and key do not belong together")?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let acceptor = Acceptor(TlsAcceptor::from(Arc::new(config)));
         Ok(Self { listener, acceptor, handshakes: JoinSet::new() })
     }

@@ -194,7 +194,11 @@ async fn delete<C>(
         crate::tape::State::Stored => recordings.archive.delete(recording).await?,
         _ => recordings.archive.forget_spooled(recording.id)?,
     }
-    road.store.recording_deleted(now.timestamp, recording.id, because).await?;
+    match road.store.recording_deleted(now.timestamp, recording.id, because).await {
+        // Another node was faster.
+        Ok(()) | Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
     info!(recording = %recording.id, because = because.as_str(), "recording {} was deleted", recording.id);
     Ok(())
 }

@@ -103,7 +103,7 @@ async fn two_nurses_at_once_one_wins_and_the_other_sees_who(database: Database) 
         };
         assert_eq!((claim.by, name), (winner.id, &winner.name));
         let lines = kinds(&district.store, &hana, case).await;
-        assert_eq!(lines, [EventKind::Opened, EventKind::Claimed]);
+        assert_eq!(lines, [Opened, Claimed]);
     }
 }
 
@@ -202,19 +202,19 @@ async fn a_good_report_adds_a_line_and_closes_nothing(database: Database) {
     store.save_observations(at(9, 3), &[(attempt, 0)], slice::from_ref(&warm)).await.unwrap();
     let first = Evaluated { observations: vec![warm.id], ..Evaluated::default() };
     store.add_facts(at(9, 3), patient, &[], &first).await.unwrap();
-    assert_eq!(kinds(store, &hana, case).await, [EventKind::Opened], "the call goes on");
+    assert_eq!(kinds(store, &hana, case).await, [Opened], "the call goes on");
 
     let over = outcome(Disposition::Answered, SlotState::Reported);
     store.finish_attempt(at(9, 5), attempt, &over).await.unwrap();
     let ended = Evaluated { attempts: vec![attempt], ..Evaluated::default() };
     store.add_facts(at(9, 6), patient, &[], &ended).await.unwrap();
-    assert_eq!(kinds(store, &hana, case).await, [EventKind::Opened], "an answer is not judged yet");
+    assert_eq!(kinds(store, &hana, case).await, [Opened], "an answer is not judged yet");
 
     store.save_observations(at(9, 6), &[(attempt, 1)], slice::from_ref(&air)).await.unwrap();
     let last = Evaluated { observations: vec![air.id], ..Evaluated::default() };
     store.add_facts(at(9, 7), patient, &[], &last).await.unwrap();
     store.add_facts(at(9, 8), patient, &[], &last).await.unwrap();
-    assert_eq!(kinds(store, &hana, case).await, [EventKind::Opened, EventKind::Reported]);
+    assert_eq!(kinds(store, &hana, case).await, [Opened, EventKind::Reported]);
     let file = within(store, &hana).case_file(at(9, 9), case).await.unwrap();
     assert_eq!(file.events[1].text, "temperature=365 spo2=97");
     assert_eq!(file.card.view.case.state, CaseState::Open, "nothing closes by itself");
@@ -245,7 +245,7 @@ async fn a_case_of_another_centre_is_not_there(database: Database) {
         assert!(told.open.is_empty() && told.events.is_empty() && told.resolved.is_empty());
     }
     assert_eq!(within(store, &hana).case_queue(at(9, 5)).await.unwrap().len(), 1);
-    assert_eq!(kinds(store, &hana, case).await, [EventKind::Opened]);
+    assert_eq!(kinds(store, &hana, case).await, [Opened]);
 }
 
 async fn a_promise_is_kept_once(database: Database) {
@@ -353,7 +353,7 @@ async fn a_shift_tells_the_next_what_changed(database: Database) {
     assert_eq!(told.resolved.len(), 1);
     assert_eq!((told.resolved[0].case.id, told.resolved[0].case.facts.len()), (closed, 1));
     let lines: Vec<_> = told.events.iter().map(|(case, _, line)| (*case, line.kind)).collect();
-    assert_eq!(lines, [(closed, EventKind::Resolved)]);
+    assert_eq!(lines, [(closed, Resolved)]);
     let all = within(store, &hana).hand_over(at(9, 30), at(0, 0)).await.unwrap();
     assert_eq!(all.events.len(), 4);
 }

@@ -5,13 +5,13 @@
 //! [`ask`] and to [`KINDS`].
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
-use jiff::Timestamp;
-use jiff::civil::{date, time};
+use jiff::civil::{Date, date, time};
+use jiff::{Timestamp, ToSpan};
 use mimamori::base::id::ClinicId;
 use mimamori::base::{Language, Private};
 use mimamori::registry::{
-    Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Patient, PatientPhone,
-    PhoneRole, Reach, Right, Role, Staff,
+    Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, Episode, HealthCenter, Patient,
+    PatientPhone, PhoneRole, Reach, Right, Role, Scope, Staff,
 };
 use mimamori::store::{AuditFilter, Store};
 
@@ -41,8 +41,18 @@ const PLACES: [Place; 4] =
 enum Kind {
     /// A patient's record.
     Patient,
-    /// Which clinic looks after a patient.
-    Care,
+    /// A patient found by searching.
+    Found,
+    /// The days, times and contacts of a patient.
+    CarePlan,
+    /// What was answered and observed.
+    Health,
+    /// The days under observation, as the plan shows them.
+    Days,
+    /// How a patient is spoken to.
+    SlowSpeech,
+    /// A note about a patient.
+    Note,
     /// To give a patient into the care of a clinic.
     Assign,
     /// An account.
@@ -55,9 +65,14 @@ enum Kind {
     Event,
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 12] = [
     Kind::Patient,
-    Kind::Care,
+    Kind::Found,
+    Kind::CarePlan,
+    Kind::Health,
+    Kind::Days,
+    Kind::SlowSpeech,
+    Kind::Note,
     Kind::Assign,
     Kind::Account,
     Kind::Disable,
@@ -68,8 +83,11 @@ const KINDS: [Kind; 7] = [
 /// The right without which a route does not even ask the store.
 fn right(kind: Kind) -> &'static [Right] {
     match kind {
-        Kind::Patient | Kind::Care => &[Right::SeeHealth, Right::SeePlan],
-        Kind::Assign => &[Right::ChangePlan],
+        Kind::Patient | Kind::Found | Kind::CarePlan => &[Right::SeeHealth, Right::SeePlan],
+        Kind::Health | Kind::Note => &[Right::SeeHealth],
+        Kind::Days => &[Right::SeePlan],
+        Kind::SlowSpeech => &[Right::ChangePlan],
+        Kind::Assign => &[Right::ChangeRules],
         Kind::Account | Kind::Disable | Kind::Token => &[Right::ManageStaff],
         Kind::Event => &[Right::SeeAudit],
     }
@@ -77,14 +95,22 @@ fn right(kind: Kind) -> &'static [Right] {
 
 /// What is promised.
 fn may(role: Role, kind: Kind, place: Place) -> bool {
-    use Place as P;
-    let is_own_center = place != P::OtherCenter;
+    let is_own_center = place != Place::OtherCenter;
+    let is_own_clinic = place == Place::OwnClinic;
     match (kind, role) {
-        (Kind::Patient | Kind::Care, Role::Scheduler | Role::Nurse | Role::Supervisor) => {
+        (Kind::Patient | Kind::Found | Kind::CarePlan, Role::Scheduler) => is_own_center,
+        (
+            Kind::Patient | Kind::Found | Kind::CarePlan | Kind::Health | Kind::Note,
+            Role::Nurse | Role::Supervisor,
+        ) => is_own_center,
+        (
+            Kind::Patient | Kind::Found | Kind::CarePlan | Kind::Health | Kind::Note,
+            Role::Clinic,
+        ) => is_own_clinic,
+        (Kind::Days | Kind::SlowSpeech, Role::Scheduler | Role::Nurse | Role::Supervisor) => {
             is_own_center
         }
-        (Kind::Patient | Kind::Care, Role::Clinic) => place == P::OwnClinic,
-        (Kind::Assign, Role::Scheduler | Role::Nurse | Role::Supervisor) => is_own_center,
+        (Kind::Assign, Role::Supervisor) => is_own_center,
         (Kind::Account | Kind::Disable | Kind::Token, Role::Administrator) => is_own_center,
         (Kind::Event, Role::Auditor) => is_own_center,
         _ => false,
@@ -95,6 +121,7 @@ fn may(role: Role, kind: Kind, place: Place) -> bool {
 struct Corner {
     place: Place,
     patient: Patient,
+    clinic: Option<ClinicId>,
     staff: Staff,
     token: ApiToken,
 }
@@ -116,6 +143,8 @@ fn entry(action: &'static str) -> AuditEntry {
         detail: String::new(),
     }
 }
+
+const DAY: Date = date(2026, 11, 23);
 
 const NOW: fn() -> Timestamp = || at(9, 0);
 
@@ -219,11 +248,17 @@ impl World {
             risks: Vec::new(),
             phones: vec![PatientPhone { number: phone, role: PhoneRole::Home }],
         };
-        self.store.import_patient(NOW(), &patient, None).await.unwrap();
-        let scope = mimamori::registry::Scope { center: center.id, clinic: None };
-        let assigned = entry("patient.assigned");
-        let within = self.store.within(scope);
-        within.assign_clinic(NOW(), patient.id, clinic, &assigned).await.unwrap();
+        let episode = Episode {
+            id: self.store.mint(NOW()),
+            patient: patient.id,
+            first_day: DAY,
+            last_day: DAY.saturating_add(7.days()),
+            call_times: vec![time(9, 0, 0, 0)],
+        };
+        self.store.import_patient(NOW(), &patient, Some(&episode)).await.unwrap();
+        let within = self.store.within(Scope { center: center.id, clinic: None });
+        let by = self.staff[0].id;
+        within.assign_clinic(NOW(), by, patient.id, clinic).await.unwrap();
         let staff = self.hire(&format!("{n}-nurse"), Role::Nurse, center, None).await;
         let token = ApiToken {
             id: self.store.mint(NOW()),
@@ -244,7 +279,7 @@ impl World {
             ..entry("patient.viewed")
         };
         self.store.audit(NOW(), &event).await.unwrap();
-        Corner { place, patient, staff, token }
+        Corner { place, patient, clinic, staff, token }
     }
 }
 
@@ -256,24 +291,39 @@ async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool
     let store = &world.store;
     let reach = Reach::of(asking.health_center);
     let managing = store.managing(reach).by(asking.id);
+    let patient = corner.patient.id;
+    let days = (DAY, DAY);
+    let within = || asking.scope().map(|scope| store.within(scope));
     match kind {
-        Kind::Patient => match asking.scope() {
-            Some(scope) => store.within(scope).patient(corner.patient.id).await.is_ok(),
-            None => false,
-        },
-        Kind::Care => match asking.scope() {
-            Some(scope) => store.within(scope).clinic_of(corner.patient.id).await.is_ok(),
-            None => false,
-        },
+        Kind::Account | Kind::Disable | Kind::Token | Kind::Event => {}
+        _ if within().is_none() => return false,
+        _ => {}
+    }
+    let within = || within().expect("checked above");
+    match kind {
+        Kind::Patient => within().patient(patient).await.is_ok(),
+        Kind::Found => {
+            let number = &corner.patient.registration_number;
+            let found = within().find_patients(number, 10).await.unwrap();
+            found.iter().any(|found| found.patient.id == patient)
+        }
+        Kind::CarePlan => within().care_plan(patient, days).await.is_ok(),
+        Kind::Health => within().health(patient, days).await.is_ok(),
+        Kind::Days => {
+            let seen = within().days_of(DAY).await.unwrap();
+            let is_one = seen.iter().any(|episode| episode.patient == patient);
+            let alone = within().episode_of(patient).await;
+            assert_eq!(is_one, matches!(alone, Ok(Some(_))), "{asking:?}");
+            is_one
+        }
+        Kind::SlowSpeech => within().set_slow_speech(NOW(), asking.id, patient, true).await.is_ok(),
+        Kind::Note => {
+            let id = store.mint(NOW());
+            within().add_note(NOW(), asking.id, patient, id, "電話で確認").await.is_ok()
+        }
+        // To where the patient is already, so that the others still find everybody in place.
         Kind::Assign => {
-            let Some(scope) = asking.scope() else { return false };
-            let within = store.within(scope);
-            // To where the patient is already, so that the others still find everybody in place.
-            let own =
-                mimamori::registry::Scope { center: corner.patient.health_center, clinic: None };
-            let clinic = store.within(own).clinic_of(corner.patient.id).await.unwrap();
-            let assigned = entry("patient.assigned");
-            within.assign_clinic(NOW(), corner.patient.id, clinic, &assigned).await.is_ok()
+            within().assign_clinic(NOW(), asking.id, patient, corner.clinic).await.is_ok()
         }
         Kind::Account => managing.one(corner.staff.id).await.is_ok(),
         Kind::Disable => {

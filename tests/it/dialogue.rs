@@ -63,7 +63,11 @@ fn a_line_that_is_no_dialogue_is_named() {
 }
 
 /// Prompts that may be said to anybody: they tell nothing of health.
-const NEUTRAL: [&str; 22] = [
+const NEUTRAL: [&str; 26] = [
+    "recorded",
+    "message_unheard",
+    "message_signal",
+    "message_thanks",
     "opening",
     "greeting",
     "greeting_again",
@@ -302,12 +306,13 @@ fn profiles() -> impl Strategy<Value = Profile> {
             slow_speech,
             family_may_answer,
             leave_message,
+            is_recorded: is_known,
+            takes_messages: has_next,
             script: if short { Script::Short } else { Script::Full },
             next_call: has_next.then(|| date(2026, 11, 23).at(9, 0, 0, 0)),
             ..Profile::invented()
         };
         if is_known {
-            profile.takes_messages = true;
             let before = [("spo2", Answer::Number(95)), ("dyspnea", Answer::Choice(YesNo::Yes))];
             profile.answered = before.map(|(code, answer)| (code.to_owned(), answer)).into();
         }

@@ -1,8 +1,12 @@
 //! All tests that look at the crate from outside, in one binary.
 
 mod account;
+mod accounts_by_hand;
+mod api;
+mod browser;
 mod carrier;
 mod cases;
+mod console;
 mod crossing;
 mod day;
 mod dialogue;
@@ -24,5 +28,6 @@ mod sipp;
 mod store;
 mod tidy;
 mod torture;
+mod town;
 mod web;
 mod webhook;

@@ -26,7 +26,7 @@ use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
 use mimamori::store::{AuditFilter, Evaluated, NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Mark, MarkKind, Policy, Scope};
-use mimamori::web::{self, Desk};
+use mimamori::web::{self, Calls, Desk};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -76,6 +76,7 @@ impl Centre {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
+            calls: Arc::new(Calls::shipped()),
             archive: Some(archive),
             config: Arc::new(web::Config::shipped()),
         };

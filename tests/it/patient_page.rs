@@ -1,11 +1,14 @@
 //! The patient page over HTTP: who sees what, what staff do there, and how it is drawn.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::fmt::Write;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION};
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -16,7 +19,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
-use mimamori::campaign::{SlotState, Window, schedule, slots_on};
+use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -29,7 +32,7 @@ use mimamori::registry::{
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{Directory, VirtualCarrier};
 use mimamori::store::{AuditFilter, CaseFilter, Report, SignedIn, Stage, Store, Topic};
-use mimamori::web::{self, Config, Desk};
+use mimamori::web::{self, Calls, Config, Desk};
 use mimamori::worker::{self, Progress, Road};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -69,8 +72,9 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            schedule: Arc::new(schedule::Config::shipped()),
-            config: Arc::new(Config::shipped()),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
+            config: Arc::new(Config { key: Some([9; 32].into()), ..Config::shipped() }),
         };
         let center = save_center(&store, "minato", "みなと保健所").await;
         let other = save_center(&store, "kita", "きた保健所").await;
@@ -159,7 +163,7 @@ impl Office {
             call_times: vec![time(10, 0, 0, 0), time(14, 30, 0, 0)],
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
-        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.schedule);
+        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.calls.schedule);
         self.store.open_slots(at(0, 0), &slots).await.unwrap();
         (id, episode)
     }
@@ -200,11 +204,13 @@ impl Office {
         request: axum::http::request::Builder,
         body: Body,
     ) -> (StatusCode, String) {
-        let request = request
+        let mut request = request
             .header(HOST, "localhost")
             .header(COOKIE, format!("__Host-mimamori={who}"))
             .body(body)
             .unwrap();
+        let address = SocketAddr::from(([192, 0, 2, 1], 40_000));
+        request.extensions_mut().insert(ConnectInfo(address));
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         if let Some(to) = response.headers().get(LOCATION) {
@@ -245,7 +251,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            write!(out, "%{byte:02X}").unwrap();
         }
         out
     })
@@ -436,13 +442,13 @@ async fn a_pause_is_begun_and_ended() {
     let (status, page) = office.post("scheduler", &format!("{path}/pause"), &other).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(page.contains("すでに休止があります"));
-    office.later(30);
+    office.later(10);
     let scope = Scope { center: office.center.id, clinic: None };
     let plan = office.store.within(scope).care_plan(patient, (DAY, DAY)).await.unwrap();
     let pause = plan.pauses[0].id.to_string();
     let fields = [("pause", pause.as_str())];
     let ended = office.post("scheduler", &format!("{path}/resume"), &fields).await;
-    assert_eq!(ended.0, StatusCode::SEE_OTHER);
+    assert_eq!(ended, (StatusCode::SEE_OTHER, path));
     let slots = office.store.slots_of(patient, DAY).await.unwrap();
     let states: Vec<_> = slots.iter().map(|slot| slot.state).collect();
     assert_eq!(states, [SlotState::Due, SlotState::Due]);
@@ -561,6 +567,7 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
     let store = Store::open_in_virtual_time(file.to_str().unwrap(), [3; 32]).await.unwrap();
     let road = Arc::new(Road {
         store: store.clone(),
+        recordings: None,
         carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),

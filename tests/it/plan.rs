@@ -18,7 +18,7 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
-use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule};
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
@@ -29,6 +29,7 @@ use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
     TakeState,
 };
+use mimamori::tape::Keep;
 use mimamori::web::{self, Calls, Desk};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -67,6 +68,8 @@ claims! {
     a_day_can_be_stopped_for_one_patient
     rules_are_tried_signed_and_then_in_force
     a_take_is_approved_by_somebody_else_and_then_said
+    a_centres_settings_hold_against_the_configuration
+    an_engineer_sees_lines_and_no_patient
 }
 
 const DAY: Date = date(2026, 11, 25);
@@ -105,10 +108,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(web::Config::shipped()),
         };
         Self { desk, home, other, _folder: folder }
@@ -473,6 +474,9 @@ async fn nobody_imports_without_the_right_or_for_another_centre(office: Office) 
     let request = Request::post(format!("/import/{}/undo", taken.id))
         .header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(hana.ask(request, "csrf=wrong").await.0, StatusCode::FORBIDDEN);
+    let endless = format!("leave={}", "1".repeat(300 * 1024));
+    let (status, page) = hana.post(&format!("/import/{}/take", taken.id), &endless).await;
+    assert!(status == StatusCode::UNPROCESSABLE_ENTITY && page.contains("大きすぎます"), "{page}");
     assert_eq!(office.patients().await, 1);
     // The same number at another centre is another person.
     let (_, id) = stranger.bring(list(&[HANA]).as_bytes()).await;
@@ -711,6 +715,61 @@ async fn a_take_is_approved_by_somebody_else_and_then_said(office: Office) {
         in_use["hold"][..],
         "kept for the record"
     );
+}
+
+async fn a_centres_settings_hold_against_the_configuration(office: Office) {
+    let chief = office.person("chief", Role::Supervisor, office.home).await;
+    let hana = office.scheduler().await;
+    let form = "opens_at=10%3A00&closes_at=17%3A30&desk_phone=03-1111-2222";
+    assert_eq!(hana.get("/settings").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(hana.post("/settings", form).await.0, StatusCode::FORBIDDEN);
+    let night = form.replace("10%3A00", "05%3A00");
+    assert_eq!(chief.post("/settings", &night).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(chief.post("/settings", form).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(centre(office.store(), "minato").await, office.home, "the next start");
+    let center = office.within().health_center().await.unwrap();
+    assert_eq!((center.opens_at, center.closes_at), (time(10, 0, 0, 0), time(17, 30, 0, 0)));
+    assert_eq!(center.desk_phone, "03-1111-2222");
+    let (_, page) = chief.get("/settings").await;
+    assert!(page.contains("value=\"10:00\"") && page.contains("03-1111-2222"), "{page}");
+    let other = office.store().health_center("yama").await.unwrap().unwrap();
+    assert_eq!(other.desk_phone, "03-0000-0000");
+    assert_eq!(office.audited("center.set").await, 1);
+    let wrong = chief.post("/settings/recordings", "keep=sampled&percent=101&days=30").await;
+    assert_eq!(wrong.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = "keep=sampled&percent=20&days=90";
+    assert_eq!(hana.post("/settings/recordings", form).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(chief.post("/settings/recordings", form).await.0, StatusCode::SEE_OTHER);
+    let policy = office.store().recording_policy(office.home).await.unwrap().unwrap();
+    assert_eq!((policy.keep, policy.keep_days), (Keep::Sampled(20), 90));
+    assert!(office.store().recording_policy(office.other).await.unwrap().is_none());
+    assert_eq!(office.audited("center.recordings_set").await, 1);
+}
+
+async fn an_engineer_sees_lines_and_no_patient(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA]).await;
+    office.called("A1").await;
+    let call = office.store().last_calls(1).await.unwrap().remove(0);
+    let steps = "   0.000 ──► INVITE\n   0.031 ◄── 100 INVITE\n";
+    office.store().save_ladder(at(10, 1), call.attempt, steps).await.unwrap();
+    let engineer = office.person("eng", Role::Engineer, office.home).await;
+    let (status, page) = engineer.get("/trunks").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("one") && page.contains("通話中"), "{page}");
+    for part in ["神崎", "カンザキ", "A1<", "12345678", "1950"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    let ladder = format!("/trunks/calls/{}", call.attempt);
+    let (status, page) = engineer.get(&ladder).await;
+    assert!(status == StatusCode::OK && page.contains("──► INVITE"), "{page}");
+    assert_eq!(office.audited("ladder.viewed").await, 1);
+    for path in ["/trunks", "/trunks/state", &ladder] {
+        assert_eq!(hana.get(path).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
+    let old = at(10, 1) + Duration::from_hours(24 * 15);
+    office.store().save_ladder(old, call.attempt, steps).await.unwrap();
+    assert!(office.store().ladder(call.attempt).await.unwrap().is_none(), "kept for two weeks");
 }
 
 /// A second and a half of a tone, as 16-bit WAV at 8 kHz.

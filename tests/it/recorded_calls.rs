@@ -21,14 +21,17 @@ use mimamori::campaign::{NewSlot, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
-use mimamori::recording::{Archive, CenterKey, MasterKey, Recorder, View};
+use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
+use mimamori::recording::{Archive, ArchiveError, CenterKey, MasterKey, Recorder, View};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{
-    self, Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper, carrier,
+    self, Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper,
+    VirtualCarrier, carrier,
 };
-use mimamori::store::{CaseFilter, Store};
+use mimamori::store::{CaseFilter, NewRecording, Store};
 use mimamori::tape::{
-    Consent, Keep, Kept, Mark, MarkKind, Policy, Recording, Scope, State, recording::SAMPLE_RATE,
+    Consent, Deleted, Keep, Kept, Mark, MarkKind, Policy, Recording, Scope, State,
+    recording::SAMPLE_RATE,
 };
 use mimamori::trunk::Trunk;
 use mimamori::trunk::media::{self, Engine};
@@ -37,6 +40,7 @@ use tokio::time::Instant;
 
 use crate::kill::{Marked, noise, trunk_config};
 use crate::recordings::config;
+use crate::store::{Database, District, at};
 
 const DAY: Date = date(2026, 11, 22);
 
@@ -102,11 +106,12 @@ struct Told {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
-    // Healthy on the first day, with something to say; one who refuses; one who only speaks.
-    let tempers = [Temper::FeverOnThirdDay, Temper::Prompt, Temper::Talks];
+    // Healthy on the first day, with something to say; one who refuses; one who only speaks; and
+    // one of whom there is nothing to keep.
+    let tempers = [Temper::FeverOnThirdDay, Temper::Prompt, Temper::Talks, Temper::Prompt];
     let mut people = sim::District::new(&sim::district::Config {
         seed: 11,
-        n_patients: 3,
+        n_patients: 4,
         first_day: DAY,
         last_day: DAY.checked_add(1.day()).unwrap(),
         call_times: vec![time(9, 0, 0, 0)],
@@ -202,8 +207,8 @@ async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
         }
     };
     let began = Instant::now();
-    let (says_more, refused, speaks) = tokio::join!(call(0), call(1), call(2));
-    eprintln!("three calls in {:?}", began.elapsed());
+    let (says_more, refused, speaks, well) = tokio::join!(call(0), call(1), call(2), call(3));
+    eprintln!("four calls in {:?}", began.elapsed());
     trunk.stop(Duration::ZERO).await;
     drop(carrier);
 
@@ -261,6 +266,16 @@ async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
     assert_eq!((speaks.respondent, speaks.answers), (Some(Respondent::Nobody), 0));
     assert_ne!(speaks.state, SlotState::Reported);
 
+    // Nothing came of it: the sound is gone, and the audit proves it.
+    let dropped = well.recording.unwrap();
+    assert_eq!(well.completion, Some(Completion::Complete));
+    assert!(well.heard.iter().any(|label| label == "recorded"), "it was announced all the same");
+    assert_eq!(dropped.deleted.map(|(_, because)| because), Some(Deleted::NotKept));
+    let gone = archive.read_range(&dropped, 0..100).await;
+    assert!(matches!(gone, Err(ArchiveError::Deleted)), "{gone:?}");
+    let proof = store.verify_audit(|_| {}).await.unwrap();
+    assert!(proof.fault.is_none() && proof.events >= 1);
+
     let cases = store.cases(CaseFilter::Unresolved).await.unwrap();
     for patient in [says_more.patient, speaks.patient] {
         let case = cases.iter().find(|view| view.case.patient == patient).unwrap();
@@ -272,6 +287,65 @@ async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
 }
 
 // --- kill -9
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crash_left_is_taken_over_by_the_next_start() {
+    let database = Database::sqlite();
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let (_, _, attempt) = district.talking(1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&config(folder.path())).unwrap();
+    let center = CenterKey::random(store.mint(at(9, 0)));
+    let sealed = center.seal(archive.master_key());
+    store.add_center_key(at(9, 0), district.center.id, &sealed, None).await.unwrap();
+    let new = NewRecording {
+        id: store.mint(at(9, 1)),
+        attempt,
+        key: center.id,
+        node: "one".to_owned(),
+        scope: Scope::Whole,
+        policy: Policy { keep: Keep::All, keep_days: 30 },
+    };
+    store.begin_recording(at(9, 1), &new).await.unwrap();
+    // Two seconds, and a third that is torn.
+    let seal = Seal::new(new.id, &center);
+    let mut file = seal.header().to_vec();
+    for number in 0..2 {
+        let mut chunk = vec![0x33; CHUNK_BYTES];
+        seal.seal(number, Place::Within, &mut chunk);
+        file.extend_from_slice(&chunk);
+    }
+    file.extend_from_slice(&[9; 777]);
+    let part = archive.spool().join(format!("{}.part", new.id));
+    std::fs::write(&part, file).unwrap();
+    let stranger = archive.spool().join(format!("{}.rec", store.mint::<RecordingId>(at(9, 1))));
+    std::fs::write(&stranger, "of a call that the store never heard of").unwrap();
+
+    let clock = starting_at(at(9, 30));
+    let recorder = Recorder::start(&archive).unwrap();
+    let policy = Policy { keep: Keep::None, keep_days: 30 };
+    let road = Road {
+        store: store.clone(),
+        carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
+        library: Arc::new(Library::silent(Catalog::embedded())),
+        questionnaire: Questionnaire::recuperation(),
+        rules: RuleBook::shipped().unwrap(),
+        clock,
+        webhook: None,
+        recordings: Some(Recordings { archive: archive.clone(), recorder, policy }),
+        config: worker::Config::shipped("one".to_owned()),
+        progress: Progress::new(),
+    };
+    let (_stop, stopped) = tokio::sync::watch::channel(true);
+    worker::run(Arc::new(road), stopped).await.unwrap();
+
+    let recording = store.recording(new.id).await.unwrap();
+    assert_eq!((recording.state, recording.samples), (State::Stored, Some(16_000)));
+    let [ours, theirs] = lanes(&archive, &recording).await;
+    assert!(ours.iter().chain(&theirs).all(|&code| code == 0x33) && ours.len() == 16_000);
+    assert!(!part.exists() && !stranger.exists());
+}
 
 /// A frame that tells its number.
 fn frame(n: u32) -> [u8; 160] {

@@ -17,7 +17,6 @@ use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
 use crate::base::{Clock, Private};
-use crate::campaign::{Policy, schedule};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
@@ -229,7 +228,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),
         rules: Arc::new(RuleBook::shipped()?),
-        calls: Arc::new(Calls { schedule: schedule::Config::shipped(), retry: Policy::shipped() }),
+        calls: Arc::new(Calls::shipped()),
         archive: None,
         config: Arc::new(config),
     }))

@@ -16,9 +16,9 @@ use crate::sip::endpoint::CallKey;
 use crate::sip::header::Headers;
 use crate::sip::invite::{CallEvent, Failure, InviteRequest};
 use crate::sip::uri::{NameAddr, Uri};
-use crate::trunk::Outage;
 use crate::trunk::config::{Identity, Template, dialled};
 use crate::trunk::driver::{CallEntry, Command, Driver, LineId, MAX_LABELS, STARVATION};
+use crate::trunk::{CallLadder, Outage};
 
 impl Driver {
     pub(super) fn obey(&mut self, now: Now, command: Command) {
@@ -236,6 +236,10 @@ impl Driver {
         while let Some((key, ladder)) = self.endpoint.poll_ladder() {
             let label = self.labels.remove(&key);
             debug!(call.label = label, "what was sent and received for a call:\n{ladder}");
+            if let Some(label) = label {
+                // Nobody waits for it: where none is kept, or too many come at once, it is lost.
+                let _ = self.ladders.try_send(CallLadder { label, steps: ladder.to_string() });
+            }
         }
     }
 }

@@ -24,11 +24,11 @@ use crate::sip::registration::RegistrationRequest;
 use crate::sip::timer::Timers;
 use crate::sip::uri::NameAddr;
 use crate::sip::{endpoint, parse};
-use crate::trunk::TrunkState;
 use crate::trunk::config::Config;
 use crate::trunk::media::{Engine, Port, Stream};
 use crate::trunk::pace::Pace;
 use crate::trunk::socket::{Received, SipSocket};
+use crate::trunk::{CallLadder, TrunkState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
@@ -91,6 +91,7 @@ pub(super) struct Driver {
     is_deserted: bool,
     /// Of calls whose ladder has not been written to the log yet, which comes long after their end.
     labels: BTreeMap<CallKey, String>,
+    ladders: mpsc::Sender<CallLadder>,
 }
 
 struct CallEntry {
@@ -139,6 +140,7 @@ impl Driver {
         hosts: Vec<IpAddr>,
         commands: mpsc::UnboundedReceiver<Command>,
         state: watch::Sender<TrunkState>,
+        ladders: mpsc::Sender<CallLadder>,
     ) -> Self {
         let public_ip = config.public_ip.unwrap_or(local_addr.ip());
         let address = SocketAddr::new(public_ip, local_addr.port());
@@ -171,6 +173,7 @@ impl Driver {
             stop: None,
             is_deserted: false,
             labels: BTreeMap::new(),
+            ladders,
         }
     }
 

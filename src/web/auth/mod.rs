@@ -66,7 +66,7 @@ struct Seals {
 
 impl Door {
     /// The door of a desk.
-    pub(super) fn new(desk: &Desk) -> Arc<Self> {
+    pub fn new(desk: &Desk) -> Arc<Self> {
         let seal = desk.config.key.as_ref().map(|key| Seals {
             totp: Seal::new(key, "mimamori totp"),
             provider: Seal::new(key, "mimamori oidc"),

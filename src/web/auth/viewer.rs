@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::RequestExt;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
@@ -211,7 +212,8 @@ impl<T: DeserializeOwned, S: Sender> FromRequest<Desk> for Posted<T, S> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, desk: &Desk) -> Result<Self, Fault> {
-        let (mut parts, body) = request.into_parts();
+        // How much may be sent is said by the guard, or by the route.
+        let (mut parts, body) = request.with_limited_body().into_parts();
         let viewer = S::from_request_parts(&mut parts, desk).await?;
         let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| too_long())?;
         let again = || Request::from_parts(parts.clone(), body.clone().into());

@@ -10,9 +10,11 @@ mod patient;
 mod plan;
 mod prompts;
 mod rules;
+mod settings;
 mod staff;
 mod today;
 mod tokens;
+mod trunks;
 mod value;
 pub(super) mod words;
 
@@ -35,4 +37,6 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(staff::routes())
         .merge(today::routes())
         .merge(tokens::routes())
+        .merge(settings::routes())
+        .merge(trunks::routes())
 }

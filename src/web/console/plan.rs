@@ -302,8 +302,13 @@ impl Shown<'_> {
                     @if slots.is_empty() { span.muted { (self.say("予定なし", "none")) } }
                     ul.plain { @for slot in &slots { li { (self.slot(slot)) } } }
                 }
-                td.nowrap { (self.next(next, &slots)) }
-                @if self.may_change() { td { (self.actions(patient.id, &slots)) } }
+                td.nowrap {
+                    @if let Some(reason) = &day.paused {
+                        (ui::badge("badge muted", Icon::Pause, self.say("休止中", "Paused")))
+                        div.small { (reason.expose()) }
+                    } @else { (self.next(next, &slots)) }
+                }
+                @if self.may_change() { td { (self.actions(day, &slots)) } }
             }
         }
     }
@@ -313,6 +318,9 @@ impl Shown<'_> {
         let window = Window::of(center);
         let phones: Vec<_> = day.patient.phones.iter().map(|phone| phone.number.clone()).collect();
         let next = |slot: &Slot, attempts: &[Attempt]| {
+            if day.paused.is_some() {
+                return None;
+            }
             let phones = phones.clone();
             let open = OpenSlot { slot, attempts, phones, window, emergency_at: day.emergency_at };
             next_call(self.viewer.now, &open, &self.desk.calls.retry)
@@ -349,6 +357,7 @@ impl Shown<'_> {
             due_to: slot.due_to,
             state: SlotState::Due,
             reason: None,
+            pause: None,
         }
     }
 
@@ -397,7 +406,8 @@ impl Shown<'_> {
         }
     }
 
-    fn actions(&self, patient: PatientId, slots: &[Planned]) -> Markup {
+    fn actions(&self, day: &PatientsDay, slots: &[Planned]) -> Markup {
+        let patient = day.patient.id;
         let is_on_the_line = slots.iter().any(|one| one.slot.state == SlotState::InProgress);
         let has_reported = slots.iter().any(|one| one.slot.state == SlotState::Reported);
         let question = if has_reported {
@@ -410,7 +420,7 @@ impl Shown<'_> {
         };
         html! {
             div.row.no-print {
-                @if !is_on_the_line && self.viewer.dialing.is_running {
+                @if !is_on_the_line && day.paused.is_none() && self.viewer.dialing.is_running {
                     form method="post" action={ "/plan/" (patient) "/call" } {
                         (ui::csrf(self.viewer))
                         button type="submit" data-confirm=(question) { (ui::icon(Icon::Phone)) (self.say("今すぐ", "Call now")) }
@@ -560,6 +570,10 @@ fn not_now(reason: NotNow) -> Bilingual {
         NotNow::OutsideHours => Bilingual::fixed(
             "架電できる時間ではありません(保健所の時間内、8時から20時まで)。",
             "It is outside the hours of calls (those of the centre, within 8:00 to 20:00).",
+        ),
+        NotNow::Paused => Bilingual::fixed(
+            "この方は架電を休止しています。患者の画面で再開してください。",
+            "A pause holds: end it on the page of the patient first.",
         ),
         NotNow::OnTheLine => {
             Bilingual::fixed("この方にはいま電話しています。", "The patient is being called.")

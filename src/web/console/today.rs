@@ -158,7 +158,8 @@ fn go(
     }
 }
 
-fn is_here(node: &NodeStatus, now: Timestamp) -> bool {
+/// Whether a node has said something of late.
+pub(super) fn is_here(node: &NodeStatus, now: Timestamp) -> bool {
     now.duration_since(node.at).unsigned_abs() < GONE
 }
 

@@ -2,20 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use axum::http::StatusCode;
-use mimamori::registry::{Actor, AuditEntry, Role};
+use mimamori::registry::{AuditEntry, Role};
 
-use crate::web::Office;
+use crate::web::{Office, entry};
 
 async fn note(office: &Office, action: &'static str, detail: &str) {
-    let entry = AuditEntry {
-        actor: Actor::Program,
-        health_center: None,
-        action,
-        patient: None,
-        object: "object".to_owned(),
-        detail: detail.to_owned(),
-    };
-    office.store.audit(office.now(), &entry).await.unwrap();
+    let event =
+        AuditEntry { object: "object".to_owned(), detail: detail.to_owned(), ..entry(action) };
+    office.store.audit(office.now(), &event).await.unwrap();
 }
 
 #[tokio::test]

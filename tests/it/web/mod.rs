@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 mod audit;
+mod client;
 mod oidc;
 mod people;
 mod sign_in;
@@ -20,16 +21,18 @@ use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::civil::time;
-use mimamori::base::id::HealthCenterId;
+use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Reach, Role, Staff};
+use mimamori::registry::{
+    Actor, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Reach, Role, Staff,
+};
 use mimamori::store::{AuditFilter, Store};
 use mimamori::web::auth::password;
 use mimamori::web::auth::second_factor::Secret;
-use mimamori::web::{self, Config, Desk};
+use mimamori::web::{self, Calls, Config, Desk};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -71,6 +74,8 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
+            calls: Arc::new(Calls::shipped()),
+            archive: None,
             config: Arc::new(config),
         };
         let center = HealthCenter {
@@ -110,10 +115,14 @@ impl Office {
         role: Role,
         center: Option<HealthCenterId>,
     ) -> Staff {
+        let clinic = match role {
+            Role::Clinic => Some(self.contract(login).await),
+            _ => None,
+        };
         let staff = Staff {
             id: self.store.mint(at(0, 0)),
             health_center: center,
-            clinic: None,
+            clinic,
             login: login.to_owned(),
             name: format!("職員 {login}").into(),
             roles: vec![role],
@@ -123,17 +132,23 @@ impl Office {
             must_change_password: false,
             locked_until: None,
         };
-        let entry = AuditEntry {
-            actor: Actor::Program,
-            health_center: center,
-            action: "staff.added",
-            patient: None,
-            object: String::new(),
-            detail: String::new(),
-        };
+        let entry = entry("staff.added");
         let managing = self.store.managing(Reach::Everybody);
         managing.add(at(0, 0), &staff, Some(&self.hash), &entry).await.unwrap();
         staff
+    }
+
+    /// A clinic of the centre.
+    async fn contract(&self, code: &str) -> ClinicId {
+        let clinic = Clinic {
+            id: self.store.mint(at(0, 0)),
+            health_center: self.center,
+            code: code.to_owned(),
+            name: code.to_owned(),
+        };
+        let managing = self.store.managing(Reach::Everybody);
+        managing.add_clinic(at(0, 0), &clinic, &entry("clinic.added")).await.unwrap();
+        clinic.id
     }
 
     /// Changes the database past the store.
@@ -176,6 +191,18 @@ impl Office {
         let mut events = self.store.audit_events(&filter, 1000).await.unwrap();
         events.reverse();
         events.into_iter().map(|event| (event.action, event.detail)).collect()
+    }
+}
+
+/// An entry of the audit of which only the action counts.
+pub(crate) fn entry(action: &'static str) -> AuditEntry {
+    AuditEntry {
+        actor: Actor::Program,
+        health_center: None,
+        action,
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use mimamori::registry::{Actor, AuditEntry, Role, Staff};
+use mimamori::registry::{Role, Staff};
 use mimamori::web::auth::oidc::{CALLBACK, Config};
 use openidconnect::PrivateSigningKey;
 use openidconnect::core::{CoreJwsSigningAlgorithm, CoreRsaPrivateSigningKey};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::web::{Browser, Office, Page};
+use crate::web::{Browser, Office, Page, entry};
 
 /// What a test makes of the claims before they are signed.
 type Forge = fn(&mut Value);
@@ -171,16 +171,12 @@ async fn token(
 }
 
 async fn link(office: &Office, idp: &Idp, staff: &Staff) {
-    let entry = AuditEntry {
-        actor: Actor::Program,
-        health_center: None,
-        action: "staff.linked",
-        patient: None,
-        object: String::new(),
-        detail: String::new(),
-    };
     let subject = Some((idp.issuer.as_str(), "subject-42"));
-    office.store.link_subject(office.now(), staff.id, subject, &entry).await.unwrap();
+    office
+        .store
+        .link_subject(office.now(), staff.id, subject, &entry("staff.linked"))
+        .await
+        .unwrap();
 }
 
 /// Leaves for the provider, signs in there, and comes back.
@@ -330,4 +326,71 @@ async fn a_provider_that_is_away_is_told_and_passwords_still_work() {
     assert_eq!(nurse.get("/account").await.status, StatusCode::OK);
     let none = Office::new().await;
     assert_eq!(none.browser().get("/login/oidc").await.status, StatusCode::NOT_FOUND);
+}
+
+/// A provider that others have written (PyPI `oidc-provider-mock`), if it is installed.
+struct Foreign {
+    process: std::process::Child,
+    issuer: String,
+}
+
+impl Foreign {
+    #[expect(clippy::print_stdout, reason = "who runs the tests must know what was left out")]
+    async fn start() -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = std::process::Command::new("oidc-provider-mock")
+            .args(["--port", &port.to_string()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        let Ok(process) = process else {
+            println!("left out: a provider of another make, which is not installed");
+            return None;
+        };
+        let issuer = format!("http://127.0.0.1:{port}");
+        let mut tries = 0;
+        while reqwest::get(format!("{issuer}/jwks")).await.is_err() {
+            assert!(tries < 200, "the provider does not answer");
+            tries += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Some(Self { process, issuer })
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_another_make_is_understood() {
+    let Some(foreign) = Foreign::start().await else { return };
+    let (mut idp, serving) = Idp::start().await;
+    serving.abort();
+    idp.issuer.clone_from(&foreign.issuer);
+    let office = Office::with(|config| config.oidc = Some(idp.config())).await;
+    let staff = office.hire("hanako", Role::Nurse).await;
+    link(&office, &idp, &staff).await;
+    let client =
+        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (subject, expected) in
+        [("subject-42", StatusCode::OK), ("subject-43", StatusCode::UNAUTHORIZED)]
+    {
+        let mut browser = office.browser();
+        let sent_to = browser.get("/login/oidc").await.to().to_owned();
+        let answer = client
+            .post(&sent_to)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("sub={subject}"))
+            .send()
+            .await
+            .unwrap();
+        let back = answer.headers()["location"].to_str().unwrap();
+        let back = back.strip_prefix("https://mimamori.example").unwrap();
+        assert_eq!(browser.get(back).await.status, expected, "{subject}");
+    }
 }

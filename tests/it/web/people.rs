@@ -8,7 +8,12 @@ use mimamori::registry::Role;
 use crate::web::{Office, PASSWORD};
 
 /// Each page and the roles that may open it.
-const PAGES: [(&str, &[Role]); 5] = [
+const PAGES: [(&str, &[Role]); 10] = [
+    ("/", &Role::ALL),
+    ("/patients", &[Role::Scheduler, Role::Nurse, Role::Supervisor, Role::Clinic]),
+    ("/plan", &[Role::Scheduler, Role::Nurse, Role::Supervisor]),
+    ("/import", &[Role::Scheduler, Role::Supervisor]),
+    ("/prompts", &[Role::Scheduler, Role::Supervisor, Role::Engineer]),
     ("/account", &Role::ALL),
     ("/staff", &[Role::Administrator]),
     ("/staff/new", &[Role::Administrator]),
@@ -20,12 +25,12 @@ const PAGES: [(&str, &[Role]); 5] = [
 async fn each_page_opens_to_its_roles_alone() {
     let office = Office::new().await;
     for role in Role::ALL {
-        // A clinic's member without a clinic sees nothing, and may still have an account.
         let mut browser = office.at_work(role.as_str(), role).await;
         for (path, roles) in PAGES {
             let expected =
                 if roles.contains(&role) { StatusCode::OK } else { StatusCode::FORBIDDEN };
-            assert_eq!(browser.get(path).await.status, expected, "{role:?} {path}");
+            let page = browser.get(path).await;
+            assert_eq!(page.status, expected, "{role:?} {path}: {}", page.text);
         }
         browser.get("/account").await;
         for path in ["/staff", "/staff/clinics", "/staff/tokens", "/audit/verify"] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mimamori::web::tls::Files;
 use mimamori::web::{listen, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -62,4 +63,22 @@ async fn a_key_that_is_not_the_certificates_is_told_before_anybody_is_served() {
     let listener = listen(&office.desk.config).await.unwrap();
     let (_stop, stopped) = watch::channel(false);
     assert!(serve(listener, office.desk.clone(), stopped).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_never_ends_a_request_is_let_go_and_stops_nothing() {
+    let office = Office::with(|config| config.bind = ([127, 0, 0, 1], 0).into()).await;
+    let listener = listen(&office.desk.config).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let serving = tokio::spawn(serve(listener, office.desk.clone(), stopped));
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /login HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();
+    let url = format!("http://{address}/login");
+    assert!(reqwest::get(&url).await.unwrap().status().is_success());
+    stop.send_replace(true);
+    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap().unwrap();
+    let mut rest = Vec::new();
+    assert!(slow.read_to_end(&mut rest).await.is_ok() || rest.is_empty());
+    assert!(reqwest::get(&url).await.is_err(), "nobody listens any more");
 }

@@ -41,6 +41,10 @@ pub(super) async fn page(
             dd { @match call.disposition { Some(it) => (it.as_str()), None => "—" } }
             dt { (viewer.say("SIP 応答コード", "SIP status")) }
             dd { @match call.code { Some(code) => (code), None => "—" } }
+            dt { (viewer.say("SIP のやりとり", "SIP ladder")) }
+            dd {
+                a href={ "/trunks/calls/" (call.attempt) } { (viewer.say("回線の画面で見る", "See it with the trunks")) }
+            }
             @if let Some((samples, missing)) = call.samples {
                 dt { (viewer.say("録音", "Recording")) }
                 dd {

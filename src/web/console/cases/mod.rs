@@ -30,14 +30,20 @@ use crate::base::clock::civil;
 use crate::escalation::Lane;
 use crate::registry::audit::hex;
 use crate::registry::{Right, Scope};
-use crate::store::{Changes, Disturbances, QueueCard, Store, StoreError, Topic};
+use crate::store::{
+    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkWord,
+};
 use crate::web::Desk;
 use crate::web::auth::Viewer;
+use crate::web::console::today;
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
 /// However little this process does, others may do something.
 const STALE: Duration = Duration::from_secs(5);
+
+/// A node that nobody has heard of for so long was taken out of service.
+const RETIRED: Duration = Duration::from_hours(24);
 
 /// What changes a queue.
 const TOPICS: &[Topic] =
@@ -68,6 +74,7 @@ struct Seen {
 struct Queue {
     cards: Vec<QueueCard>,
     disturbances: Disturbances,
+    nodes: Vec<NodeStatus>,
 }
 
 impl Board {
@@ -92,6 +99,7 @@ impl Board {
         let queue = Arc::new(Queue {
             cards: within.case_queue(now).await?,
             disturbances: within.disturbances(now).await?,
+            nodes: store.node_statuses().await?,
         });
         seen.insert(scope, Seen { at: now, changes, queue: Arc::clone(&queue) });
         Ok(queue)
@@ -162,7 +170,7 @@ fn lanes(viewer: &Viewer, queue: &Queue) -> Markup {
             .filter(move |card| Lane::of(card.view.case.priority, &card.view.case.facts) == lane)
     };
     html! {
-        (system(viewer, &queue.disturbances))
+        (system(viewer, queue))
         div.lanes {
             @for lane in Lane::ALL {
                 section.lane aria-labelledby={ "lane-" (card::lane_word(lane)) } {
@@ -186,35 +194,118 @@ fn lanes(viewer: &Viewer, queue: &Queue) -> Markup {
 }
 
 /// What keeps calls and alarms from going out: for those who can do something about it.
-fn system(viewer: &Viewer, disturbances: &Disturbances) -> Markup {
-    let Disturbances { slots_not_tried, waiting_since, messages_not_taken } = *disturbances;
-    let is_seen = viewer.may(Right::ChangeRules) || viewer.may(Right::SeeTrunks);
+fn system(viewer: &Viewer, queue: &Queue) -> Markup {
+    if !(viewer.may(Right::ChangeRules) || viewer.may(Right::SeeTrunks)) {
+        return html! {};
+    }
+    let troubles = troubles(queue, viewer.now);
     html! {
-        @if is_seen && (slots_not_tried > 0 || messages_not_taken > 0) {
-            section.card aria-labelledby="lane-system" {
-                h2 #lane-system { (ui::icon(Icon::Line)) " " (viewer.say("システム", "System")) }
+        @if !troubles.is_empty() {
+            section.card.case aria-labelledby="lane-system" data-lane="system" {
+                h2 #lane-system {
+                    (ui::icon(Icon::Line)) " " (viewer.say("システム", "System")) " "
+                    span.chip { (troubles.len()) }
+                }
                 ul {
-                    @if slots_not_tried > 0 {
-                        li {
-                            strong {
-                                (viewer.say("時刻を過ぎても架電していない: ", "Due, but not called: "))
-                                (slots_not_tried) (viewer.say("件", ""))
-                            }
-                            @if let Some(since) = waiting_since {
-                                " (" (civil(since).strftime("%H:%M")) (viewer.say("から", " on")) ")"
-                            }
-                        }
-                    }
-                    @if messages_not_taken > 0 {
-                        li {
-                            strong {
-                                (viewer.say("通知先が受け取らない: ", "Alarms not taken by the receiver: "))
-                                (messages_not_taken) (viewer.say("件", ""))
-                            }
-                        }
-                    }
+                    @for trouble in &troubles { li { strong { (viewer.tell(trouble)) } } }
                 }
             }
         }
+    }
+}
+
+/// What does not go its way, a sentence each.
+fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
+    let clock = |at: Timestamp| civil(at).strftime("%H:%M").to_string();
+    let mut troubles = Vec::new();
+    let is_meant = |node: &&NodeStatus| now.duration_since(node.at).unsigned_abs() < RETIRED;
+    for node in queue.nodes.iter().filter(is_meant) {
+        let name = &node.node;
+        if !today::is_here(node, now) {
+            let at = clock(node.at);
+            troubles.push(Bilingual::composed(
+                format!("{name}: 応答がありません(最後は {at})"),
+                format!("{name}: not heard of since {at}"),
+            ));
+            continue;
+        }
+        if node.trunk == TrunkWord::Failed {
+            troubles.push(Bilingual::composed(
+                format!("{name}: 回線に接続できません"),
+                format!("{name}: the line to the carrier is down"),
+            ));
+        }
+        if !node.prompts_complete {
+            troubles.push(Bilingual::composed(
+                format!("{name}: 音声がそろっていません"),
+                format!("{name}: prompts are missing"),
+            ));
+        }
+    }
+    let Disturbances { slots_not_tried, waiting_since, messages_not_taken } = queue.disturbances;
+    if slots_not_tried > 0 {
+        let since = waiting_since.map(clock).unwrap_or_default();
+        troubles.push(Bilingual::composed(
+            format!("時刻を過ぎても架電していない方: {slots_not_tried}件({since} から)"),
+            format!("due, but not called: {slots_not_tried} (since {since})"),
+        ));
+    }
+    if messages_not_taken > 0 {
+        troubles.push(Bilingual::composed(
+            format!("通知先が受け取らない通知: {messages_not_taken}件"),
+            format!("alarms that their receiver does not take: {messages_not_taken}"),
+        ));
+    }
+    troubles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_calls_from_going_out_is_told_in_a_sentence_each() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let node = |name: &str, at, trunk, prompts_complete| NodeStatus {
+            node: name.to_owned(),
+            at,
+            lines_in_use: 0,
+            lines_limit: 8,
+            calls_per_minute: 30,
+            trunk,
+            prompts_complete,
+            last_error: String::new(),
+        };
+        let quiet = Queue {
+            cards: Vec::new(),
+            disturbances: Disturbances::default(),
+            nodes: vec![node("one", at(10), TrunkWord::Ready, true)],
+        };
+        assert!(troubles(&quiet, at(20)).is_empty());
+        let loud = Queue {
+            nodes: vec![
+                node("one", at(990), TrunkWord::Failed, false),
+                node("two", at(0), TrunkWord::Ready, true),
+                node("three", at(990), TrunkWord::Registering, true),
+                node("retired", at(-90_000), TrunkWord::Failed, false),
+            ],
+            disturbances: Disturbances {
+                slots_not_tried: 3,
+                waiting_since: Some(at(60)),
+                messages_not_taken: 2,
+            },
+            ..quiet
+        };
+        let told: Vec<_> = troubles(&loud, at(1000)).into_iter().map(|it| it.en).collect();
+        assert_eq!(
+            told,
+            [
+                "one: the line to the carrier is down",
+                "one: prompts are missing",
+                "two: not heard of since 09:00",
+                "due, but not called: 3 (since 09:01)",
+                "alarms that their receiver does not take: 2",
+            ]
+        );
     }
 }

@@ -10,6 +10,7 @@ use crate::base::id::{PatientId, StaffNoteId};
 use crate::campaign::{Window, slots_on};
 use crate::registry::{Episode, Right};
 use crate::store::{CarePlan, Resumed, Within};
+use crate::tape::Consent;
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::patient::form::{Draft, Fields};
@@ -238,6 +239,26 @@ pub(super) async fn speech(
             "次の架電から普通の速さで話します。",
             "We will speak as usual from the next call on.",
         )
+    })
+}
+
+pub(super) async fn consent(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    posted: Posted<Fields>,
+) -> Result<Response, Fault> {
+    let act = Act::new(desk, id, posted, ("consent", Right::ChangePlan))?;
+    let consent = act.draft.text("consent").and_then(|word| Consent::parse(&word));
+    let consent = consent.ok_or(Fault::NotFound)?;
+    let (now, by) = (act.viewer.now, act.viewer.staff.id);
+    act.within()?.set_consent(now, by, act.patient, consent).await?;
+    Ok(if consent == Consent::Refused {
+        act.done(
+            "録音の同意を変更しました。保存済みの録音も削除されます。",
+            "It is changed. What was recorded is deleted, too.",
+        )
+    } else {
+        act.done("録音の同意を変更しました。", "The consent is changed.")
     })
 }
 

@@ -42,6 +42,9 @@ const GAP: std::time::Duration = std::time::Duration::from_hours(24);
 /// A range in which a rule fires.
 struct Band {
     low: i32,
+    /// The last number with which the rule fires.
+    last: i32,
+    /// Up to where it is drawn.
     high: i32,
     priority: Priority,
 }
@@ -128,7 +131,25 @@ impl Chart<'_> {
         html! {
             rect class=(class) x=(px(LEFT)) y=(px(top)) width=(px(WIDTH - LEFT - RIGHT))
                 height=(px(bottom - top)) {}
-            text.band-name x=(px(WIDTH - RIGHT + 6.0)) y=(px(f64::midpoint(top, bottom) + 4.0)) { (word) }
+            text.band-name x=(px(WIDTH - RIGHT + 6.0)) y=(px(f64::midpoint(top, bottom) + 4.0)) {
+                (word) " " (self.limits(band))
+            }
+        }
+    }
+
+    /// `≥39.0`, `94–95`, `≤93`: the numbers with which the rule fires.
+    fn limits(&self, band: &Band) -> String {
+        let show = |number: i32| {
+            if self.code == "temperature" {
+                format!("{}.{}", number / 10, number % 10)
+            } else {
+                number.to_string()
+            }
+        };
+        match (band.low, band.last) {
+            (i32::MIN, last) => format!("≤{}", show(last)),
+            (low, i32::MAX) => format!("≥{}", show(low)),
+            (low, last) => format!("{}–{}", show(low), show(last)),
         }
     }
 
@@ -192,7 +213,7 @@ impl Chart<'_> {
     fn missed(&self, at: Timestamp) -> Markup {
         let (x, y) = (self.x(at), HEIGHT - BOTTOM - 6.0);
         let cross =
-            format!("M{} {}l8 8M{} {}l-8 8", px(x - 4.0), px(y - 4.0), px(x + 4.0), px(y - 4.0),);
+            format!("M{} {}l8 8M{} {}l-8 8", px(x - 4.0), px(y - 4.0), px(x + 4.0), px(y - 4.0));
         html! { path.missed d=(cross) {} }
     }
 
@@ -293,15 +314,14 @@ fn bands(rules: &RuleSet, code: &str) -> Vec<Band> {
         .rules
         .iter()
         .filter_map(|rule| match &rule.condition {
-            Condition::Number { code: asked, range } if asked == code => Some(Band {
-                // A band ends half a unit beyond the last number that is in it: at the next one
-                // that is not.
-                low: *range.start(),
-                high: range.end().saturating_add(1),
-                priority: rule.priority,
-            }),
+            Condition::Number { code: asked, range } if asked == code => {
+                // Drawn to the next number, which is not in it, so that bands touch.
+                let (low, last) = (*range.start(), *range.end());
+                Some(Band { low, last, high: last.saturating_add(1), priority: rule.priority })
+            }
             Condition::Onset { code: asked, at_least } if asked == code => {
-                Some(Band { low: *at_least, high: i32::MAX, priority: rule.priority })
+                let (low, last, high) = (*at_least, i32::MAX, i32::MAX);
+                Some(Band { low, last, high, priority: rule.priority })
             }
             _ => None,
         })

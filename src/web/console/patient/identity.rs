@@ -125,6 +125,8 @@ fn flags(viewer: &Viewer, timeline: &Timeline) -> Markup {
             dl.pairs {
                 dt { (viewer.say("体温計", "Thermometer")) } dd { (has(patient.has_thermometer)) }
                 dt { (viewer.say("オキシメーター", "Oximeter")) } dd { (has(patient.has_oximeter)) }
+                dt { (viewer.say("録音", "Recording")) }
+                dd { (viewer.tell(&words::consent(timeline.plan.consent))) }
                 dt { (viewer.say("言語", "Language")) } dd { (patient.language.code()) }
                 // What raises the risk is a matter of health.
                 @if viewer.may(Right::SeeHealth) {

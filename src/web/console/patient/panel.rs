@@ -10,6 +10,7 @@ use crate::call::Respondent;
 use crate::campaign::{AttemptState, Window, slots_on};
 use crate::registry::{Episode, Relation, Right};
 use crate::store::{Observed, Way};
+use crate::tape::Consent;
 use crate::web::Desk;
 use crate::web::auth::Viewer;
 use crate::web::console::patient::form::{CONTACTS, Draft, is_number};
@@ -30,6 +31,7 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
             (forms.pause())
             @if let Some((episode, _)) = active { (forms.times(episode)) (forms.last_day(episode)) }
             (forms.speech())
+            (forms.consent())
             (forms.contacts())
         }
         @if viewer.may(Right::ChangeRules) && !timeline.clinics.is_empty() { (forms.clinic()) }
@@ -87,23 +89,16 @@ fn today(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
 
 /// The calls that a day will have, or why it has none.
 fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Markup {
-    match why_none(viewer, timeline, day) {
-        Some(reason) => html! { p.muted { (reason) } },
-        None => {
-            let window = Window::of(&timeline.plan.health_center);
-            let slots = timeline
-                .plan
-                .episode
-                .as_ref()
-                .map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
-            html! {
-                ul.plain {
-                    @for slot in slots.unwrap_or_default() {
-                        li {
-                            strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to))
-                        }
-                    }
-                }
+    if let Some(reason) = why_none(viewer, timeline, day) {
+        return html! { p.muted { (reason) } };
+    }
+    let window = Window::of(&timeline.plan.health_center);
+    let episode = timeline.plan.episode.as_ref();
+    let slots = episode.map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
+    html! {
+        ul.plain {
+            @for slot in slots.unwrap_or_default() {
+                li { strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to)) }
             }
         }
     }
@@ -427,6 +422,24 @@ impl Forms<'_> {
             (self.submit("変更する", "Change"))
         };
         self.form(form, Icon::Voice, self.say("話す速さ", "Speed of speech"), &fields)
+    }
+
+    fn consent(&self) -> Markup {
+        let form = "consent";
+        let fields = html! {
+            fieldset {
+                legend { (self.say("録音の同意", "Consent to recording")) }
+                @for one in [Consent::Unknown, Consent::Given, Consent::Refused] {
+                    label.inline {
+                        input type="radio" name="consent" value=(one.as_str())
+                            checked[one == self.timeline.plan.consent];
+                        (self.viewer.tell(&words::consent(one)))
+                    }
+                }
+            }
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Voice, self.say("録音の同意", "Consent to recording"), &fields)
     }
 
     fn clinic(&self) -> Markup {

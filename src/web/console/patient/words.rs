@@ -11,6 +11,7 @@ use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
 use crate::registry::{PhoneRole, RiskFlag};
 use crate::store::{Setting, Way};
+use crate::tape::Consent;
 use crate::web::auth::Viewer;
 
 /// The questions in the order in which staff ask them, with their words.
@@ -192,6 +193,7 @@ pub(super) const fn setting(setting: Setting) -> Bilingual {
         Setting::SlowSpeech => Bilingual::fixed("ゆっくり話す", "Slow speech"),
         Setting::Clinic => Bilingual::fixed("委託医療機関", "Clinic"),
         Setting::Contacts => Bilingual::fixed("連絡先", "Contacts"),
+        Setting::RecordingConsent => Bilingual::fixed("録音の同意", "Consent to recording"),
     }
 }
 
@@ -205,7 +207,20 @@ pub(super) fn setting_value(viewer: &Viewer, setting: Setting, value: &str) -> S
         // Stored with seconds, so that they sort.
         Setting::CallTimes => value.replace(":00 ", " ").trim_end_matches(":00").to_owned(),
         Setting::Contacts => format!("{value}{}", viewer.say("件", "")),
+        Setting::RecordingConsent => match Consent::parse(value) {
+            Some(said) => viewer.tell(&consent(said)).to_owned(),
+            None => value.to_owned(),
+        },
         Setting::LastDay | Setting::ObservationEnd | Setting::Clinic => value.to_owned(),
+    }
+}
+
+/// What a patient said to being recorded.
+pub(super) const fn consent(consent: Consent) -> Bilingual {
+    match consent {
+        Consent::Unknown => Bilingual::fixed("未確認(冒頭で案内)", "Not asked (announced)"),
+        Consent::Given => Bilingual::fixed("同意", "Given"),
+        Consent::Refused => Bilingual::fixed("拒否", "Refused"),
     }
 }
 

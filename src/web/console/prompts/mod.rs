@@ -58,6 +58,7 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
     }
     let say = |ja, en| viewer.say(ja, en);
     let catalog = desk.library.catalog();
+    let measured = measure_ready(&desk).await?;
     Ok(ui::page(
         &viewer,
         Section::Prompts,
@@ -73,6 +74,8 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
                     th scope="col" { (say("文", "Text")) }
                     th scope="col" { (say("使う場所", "Where")) }
                     th scope="col" { (say("音源", "Source")) }
+                    th.number scope="col" { (say("長さ(秒)", "Length (s)")) }
+                    th.number scope="col" { (say("音量(dBov)", "Level (dBov)")) }
                     th scope="col" { (say("録音", "Takes")) }
                 } }
                 tbody { @for id in catalog.ids() {
@@ -82,6 +85,13 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
                             td lang="ja" { (prompt.text.to_string()) }
                             td { (viewer.tell(&place(&desk.questionnaire, id))) }
                             td { (source(&viewer, &desk.library, id, &by_prompt)) }
+                            @match measured.get(id) {
+                                Some((length, level)) => {
+                                    td.number { (format!("{length:.1}")) }
+                                    td.number { (format!("{level:.1}")) }
+                                }
+                                None => { td.number { "—" } td.number { "—" } }
+                            }
                             td { @for take in by_prompt.get(id).into_iter().flatten() {
                                 @if take.state == TakeState::Draft {
                                     (ui::badge("badge check", Icon::Look, say("承認待ち", "To be approved"))) " "
@@ -197,10 +207,32 @@ async fn one(
     ))
 }
 
+/// How long the prompts without values are, in seconds, and how loud, in dBov: those that are ready.
+async fn measure_ready(desk: &Desk) -> Result<HashMap<String, (f64, f64)>, Fault> {
+    let library = Arc::clone(&desk.library);
+    let measuring = tokio::task::spawn_blocking(move || {
+        let mut measured = HashMap::new();
+        for id in library.catalog().ids() {
+            let prompt = library.catalog().prompt(id);
+            if prompt.is_none_or(|prompt| prompt.text.blanks().next().is_some()) {
+                continue;
+            }
+            if let Some(clip) = library.clip(&Utterance::fixed(id), Pace::Normal) {
+                measured.insert(id.to_owned(), length_and_level(&clip.pcmu));
+            }
+        }
+        measured
+    });
+    Ok(measuring.await.map_err(anyhow::Error::from)?)
+}
+
+fn length_and_level(sound: &[u8]) -> (f64, f64) {
+    (take::length_of(sound.len()).as_secs_f64(), take::level_of(sound))
+}
+
 /// How long an utterance is, in seconds, and how loud, in dBov.
 async fn measure(desk: &Desk, utterance: Utterance) -> Result<(f64, f64), Fault> {
-    let sound = heard(desk, utterance).await?;
-    Ok((sound.len() as f64 / f64::from(RATE), take::level_of(&sound)))
+    Ok(length_and_level(&heard(desk, utterance).await?))
 }
 
 /// An utterance as µ-law, made where it holds nobody up.

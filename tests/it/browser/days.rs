@@ -1,0 +1,195 @@
+//! A day of each role, as it is worked.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use fantoccini::key::Key;
+use mimamori::base::id::PatientId;
+use mimamori::registry::Role;
+use mimamori::sim::Temper;
+use mimamori::store::AuditFilter;
+
+use crate::browser::driver::Browser;
+use crate::console::Console;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nurse_finds_the_urgent_patient_claims_notes_and_resolves() {
+    let console = Console::open().await;
+    let claim = "the day of a nurse";
+    let Some(browser) = Browser::of(&console, Role::Nurse, claim).await else { return };
+    let urgent = console.town.somebody(Temper::Urgent);
+    let name = urgent.patient.name.expose();
+    browser.press("健康状態一覧").await;
+    browser.reads(name).await;
+    let first = browser.find("main tbody tr").await.text().await.unwrap();
+    assert!(first.contains("緊急"), "whom to look at first: {first}");
+
+    browser.press("対応").await;
+    browser.reads(name).await;
+    let card = browser.execute(
+        "const cards = [...document.querySelectorAll('main article, main .case')]; \
+         const card = cards.find(card => card.innerText.includes(arguments[0])); \
+         return card.querySelector('a[href^=\"/cases/\"]').getAttribute('href')",
+        vec![name.as_str().into()],
+    );
+    let case = card.await.as_str().unwrap().split('#').next().unwrap().to_owned();
+    browser.goto(&case).await;
+    // Two identifiers, always.
+    browser.reads(&urgent.patient.registration_number).await;
+    browser.reads(&urgent.patient.birth_date.expose().to_string()).await;
+    browser.press("担当になる").await;
+    browser.reads("自分").await;
+    // The second that matters, heard and written down.
+    browser.press("12秒を聞く").await;
+    heard(&console, urgent.patient.id).await;
+    browser.fill("メモ", "本人と話した。息苦しさは続くが会話はできる。").await;
+    browser.press("メモを記録").await;
+    browser.reads("会話はできる").await;
+    browser.press("受診調整").await;
+    browser.fill("対応の内容(必須)", "かかりつけ医に受診を依頼した。").await;
+    browser.press("対応済にする").await;
+    browser.goto(&case).await;
+    browser.reads("受診調整").await;
+    browser.reads("終了").await;
+    browser.is_clean().await;
+    browser.close().await;
+}
+
+/// Waits until it is in the chain that somebody listened to this patient.
+async fn heard(console: &Console, patient: PatientId) {
+    let filter = AuditFilter {
+        action: Some("recording.heard".to_owned()),
+        patient: Some(patient),
+        ..AuditFilter::default()
+    };
+    for _ in 0..100 {
+        if !console.desk.store.audit_events(&filter, 1).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("nobody heard the call");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
+    let console = Console::open().await;
+    let claim = "the day of a scheduler";
+    let Some(browser) = Browser::of(&console, Role::Scheduler, claim).await else { return };
+    let faulty = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/faults_cp932.csv");
+    browser.press("取り込み").await;
+    browser.fill("ファイル(CSV)", faulty.to_str().unwrap()).await;
+    browser.press("内容を確認する").await;
+    browser.reads("取り込めない行").await;
+    browser.reads("直す行").await;
+    browser.is_clean().await;
+
+    // Excel's own encoding again, with the row put right.
+    let text = "管理番号,氏名,フリガナ,生年月日,電話番号1,観察開始日,観察終了日,架電時刻1\r\n\
+        30000001,山田 太郎,ヤマダ タロウ,S15.1.1,090-1000-9990,2026/11/24,2026/12/1,14:00\r\n";
+    let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode(text);
+    let mended = console.town.folder.path().join("mended.csv");
+    fs::write(&mended, &bytes).unwrap();
+    browser.press("取り込み").await;
+    browser.fill("ファイル(CSV)", mended.to_str().unwrap()).await;
+    browser.press("内容を確認する").await;
+    browser.reads("山田 太郎").await;
+    browser.press("取り込む (1").await;
+    browser.reads("取り消す").await;
+
+    browser.press("架電計画").await;
+    browser.fill("氏名・カナ・管理番号・電話番号", "30000001").await;
+    browser.press("検索").await;
+    browser.reads("山田 太郎").await;
+    browser.press("今日は止める").await;
+    browser.field("理由").await.select_by_index(1).await.unwrap();
+    browser.press("今日の架電を止める").await;
+    browser.reads("今日の架電を止めました").await;
+
+    browser.press("今日").await;
+    browser.press("すべての架電を止める").await;
+    browser.fill("理由(全職員に表示されます)", "音声の誤りを確認中").await;
+    browser.press("すべての架電を止める").await;
+    browser.reads("架電を停止しています").await;
+    browser.goto("/plan").await;
+    browser.reads("架電を停止しています").await;
+    assert!(!console.desk.store.dialing().await.unwrap().is_running);
+    browser.is_clean().await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_auditor_verifies_the_chain_and_sees_no_patient() {
+    let console = Console::open().await;
+    let claim = "the day of an auditor";
+    let Some(browser) = Browser::of(&console, Role::Auditor, claim).await else { return };
+    browser.press("監査").await;
+    browser.press("記録のつながりを検証する").await;
+    browser.reads("改ざんはありません").await;
+    browser.is_clean().await;
+    browser.goto("/health").await;
+    browser.reads("権限がありません").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_administrator_adds_somebody_who_signs_in() {
+    let console = Console::open().await;
+    let claim = "the day of an administrator";
+    let Some(browser) = Browser::of(&console, Role::Administrator, claim).await else { return };
+    browser.press("職員").await;
+    browser.press("職員を追加").await;
+    browser.fill("ログイン名", "midori").await;
+    browser.fill("氏名", "緑川 みどり").await;
+    browser.press("保健師・看護師").await;
+    let center = &console.town.people.health_center.name;
+    browser.fill("保健所", center).await;
+    browser.press("追加して仮パスワードを発行").await;
+    let password = browser.find("#password").await.text().await.unwrap();
+    browser.is_clean().await;
+    browser.press("ログアウト").await;
+    browser.fill("ログイン名", "midori").await;
+    browser.fill("パスワード", &password).await;
+    browser.press("ログイン").await;
+    // A password that somebody else knows is replaced before anything is seen.
+    browser.reads("緑川 みどり").await;
+    browser.goto("/health").await;
+    assert!(browser.path().await.starts_with("/account/password"), "{}", browser.path().await);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engineer_sees_the_lines_but_no_patient() {
+    let console = Console::open().await;
+    let claim = "the day of an engineer";
+    let Some(browser) = Browser::of(&console, Role::Engineer, claim).await else { return };
+    browser.press("回線").await;
+    browser.reads("最近の通話").await;
+    let text = browser.text().await;
+    for household in &console.town.people.households {
+        assert!(!text.contains(household.patient.name.expose().as_str()));
+        assert!(!text.contains(household.patient.phones[0].number.e164()));
+    }
+    for path in ["/health", "/patients", "/cases", "/plan"] {
+        browser.goto(path).await;
+        browser.reads("権限がありません").await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_is_taken_by_keyboard_alone() {
+    let console = Console::open().await;
+    let claim = "a walk by keyboard";
+    let Some(browser) = Browser::of(&console, Role::Nurse, claim).await else { return };
+    browser.tab_to("本文へ").await;
+    browser.tab_to("対応").await;
+    browser.key(Key::Enter).await;
+    browser.reads("未着手").await;
+    browser.tab_to("担当になる").await;
+    browser.key(Key::Enter).await;
+    browser.reads("担当中").await;
+    browser.close().await;
+}
