@@ -22,7 +22,6 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 const FIRST_DAY: Date = date(2026, 11, 22);
-const TODAY: Date = date(2026, 11, 24);
 const CALL_TIMES: [Time; 2] = [time(9, 0, 0, 0), time(14, 0, 0, 0)];
 
 /// What the clock shows when the console is opened: the first calls of the day are over, some

@@ -54,6 +54,9 @@ async fn a_nurse_finds_the_urgent_patient_claims_notes_and_resolves() {
     browser.reads("受診調整").await;
     browser.reads("終了").await;
     browser.is_clean().await;
+    browser.goto("/handover").await;
+    browser.reads(name).await;
+    assert!((1..=4).contains(&browser.print("nurse-handover").await), "sheets of paper");
     browser.close().await;
 }
 

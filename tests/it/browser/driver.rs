@@ -114,11 +114,6 @@ impl Browser {
         }
     }
 
-    /// Whether there is such an element now.
-    pub(crate) async fn has(&self, css: &str) -> bool {
-        self.client.find(Locator::Css(css)).await.is_ok()
-    }
-
     /// All that can be read on the page.
     pub(crate) async fn text(&self) -> String {
         let body = self.client.find(Locator::Css("body")).await.expect("a page has a body");

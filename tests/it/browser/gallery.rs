@@ -13,7 +13,7 @@ const FURTHER: &str = "const seen = new Set(), found = []; \
     for (const link of document.querySelectorAll('main a[href^=\"/\"]')) { \
         const path = new URL(link.href).pathname; \
         const kind = path.replace(/[0-9a-f-]{36}|[0-9]{4,}(-[0-9]+)*/g, '*'); \
-        if (kind.includes('*') && !seen.has(kind) && !path.startsWith('/assets')) { \
+        if (kind.includes('*') && !seen.has(kind) && !/audio|csv|export/.test(path)) { \
             seen.add(kind); found.push(link.getAttribute('href')); } } return found";
 
 const MENU: &str = "return [...document.querySelectorAll('nav.menu a, header a[href=\"/account\"]')] \
