@@ -41,9 +41,9 @@ async fn guide() -> Markup {
                     ul {
                         li { a href="/api/openapi.json" { "OpenAPI 3.1 (JSON)" } }
                         li {
-                            "トークンはアカウントのページで作り、"
+                            "トークンはシステム管理者が「職員」の「API トークン」で作り、"
                             code { "Authorization: Bearer …" } " で送ります。 "
-                            span lang="en" { "Tokens are made on the page of your account." }
+                            span lang="en" { "Administrators make tokens on the page of the staff." }
                         }
                         li {
                             "POST には " code { "Idempotency-Key" } " が必要です。同じキーの同じ要求は一度だけ実行されます。 "
@@ -51,7 +51,7 @@ async fn guide() -> Markup {
                         }
                         li {
                             "一覧は " code { "next" } " と " code { "Link" } " で続きを読みます。 "
-                            span lang="en" { "Lists go on at `next`, also in the header Link." }
+                            span lang="en" { "Lists go on at next, also in the header Link." }
                         }
                         li {
                             "競合は " code { "ETag" } " と " code { "If-Match" } " で防ぎます。 "

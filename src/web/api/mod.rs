@@ -105,7 +105,7 @@ async fn openapi() -> impl IntoResponse {
 fn finish(document: &mut utoipa::openapi::OpenApi) {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("A token, made on the page of one's account."))
+        .description(Some("A token, made by an administrator."))
         .build();
     let session = ApiKeyValue::with_description(
         "__Host-mimamori",
