@@ -65,7 +65,6 @@ insert into health_touched (patient_id) select id from patient;
 -- A week of temperature and SpO2 is drawn for everybody on the page.
 create index observation_vital on observation (patient_id, effective_at)
     where code in ('temperature', 'spo2');
-create index case_of_patient on escalation_case (patient_id);
 
 -- Views of the list that somebody has saved: the query of its address under a name.
 create table saved_view (
