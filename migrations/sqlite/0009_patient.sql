@@ -50,7 +50,7 @@ create index slot_of_pause on slot (pause_id) where pause_id is not null;
 create index episode_ended on episode (last_day) where state = 'ended';
 
 -- All cases of a patient, also those that were resolved.
-create index case_of_patient on escalation_case (patient_id, opened_at);
+create index case_of_patient_at on escalation_case (patient_id, opened_at);
 
 -- Whom staff may ask about a patient who cannot be reached. A machine never calls these numbers.
 create table contact_plan (

@@ -556,6 +556,8 @@ mod tests {
     fn prompts_have_one_level() {
         let library = synthetic();
         let mut some = short(&library, 3);
+        // A short tone is quieter to the meter of speech, which gives it time to rise.
+        some.retain(|utterance| utterance.prompt != SIGNAL);
         some.push(Utterance::with("readback_temperature", Blank::Temperature(375)));
         library.prepare(&some, Pace::Normal).unwrap();
         for utterance in &some {
