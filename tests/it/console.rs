@@ -204,11 +204,8 @@ async fn record(town: &Town, archive: &Archive) {
     store.begin_recording(answered_at, &new).await.unwrap();
     let entries = store.transcript(call.id).await.unwrap();
     let marks = (2..).step_by(3).zip(&entries).flat_map(|(second, entry)| {
-        let mark = |second, kind, detail: String| Mark {
-            at: Duration::from_secs(second),
-            kind,
-            detail,
-        };
+        let mark =
+            |second, kind, detail: String| Mark { at: Duration::from_secs(second), kind, detail };
         [
             mark(second, MarkKind::Say, format!("ask_{}", entry.question)),
             mark(second + 2, MarkKind::Answer, format!("{} {}", entry.seq, entry.question)),

@@ -43,7 +43,11 @@ async fn a_page_with_faults_is_found_out() {
     let Some(browser) = Browser::open("the browser's own test", &base).await else { return };
     browser.goto("/").await;
     let faults = browser.faults().await.join("\n");
-    for rule in Browser::has_axe().then_some(["html-has-lang", "label", "color-contrast"]).into_iter().flatten() {
+    for rule in Browser::has_axe()
+        .then_some(["html-has-lang", "label", "color-contrast"])
+        .into_iter()
+        .flatten()
+    {
         assert!(faults.contains(rule), "axe misses {rule}:\n{faults}");
     }
     assert!(browser.complaints().await.iter().any(|one| one.contains("missing.js")));
