@@ -12,6 +12,7 @@ mod import;
 mod key;
 mod ladder;
 mod listen;
+mod rekey;
 mod service;
 mod simulated;
 mod staff;
@@ -67,6 +68,8 @@ enum Command {
     Cases(views::CasesOptions),
     /// 録音を聞く / Hear a recording
     Listen(listen::Options),
+    /// 録音の鍵を新しくする(古い録音も聞ける) / New keys for recordings from now on
+    Rekey(Configured),
     /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
     Check(Configured),
     /// 職員のアカウント / Accounts of the staff
@@ -160,6 +163,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Observations(options) => views::observations(options).await,
         Command::Cases(options) => views::cases(options).await,
         Command::Listen(options) => listen::run(options).await,
+        Command::Rekey(configured) => rekey::run(configured.load()?).await,
         Command::Check(configured) => check::run(&configured).await,
         Command::Staff(options) => staff::run(options).await,
         Command::Audit(options) => audit::run(options).await,

@@ -27,14 +27,14 @@ pub fn thresholds(text: &str) -> Vec<Threshold> {
     else {
         return found;
     };
-    for rule in rules.iter() {
+    for rule in rules {
         let Some(table) = rule.get_ref().as_table() else { continue };
         let Some(id) = table.get("id").and_then(|id| id.get_ref().as_str()) else { continue };
         for (part, is_lowering) in [("when", false), ("lowered", true)] {
             let Some(part) = table.get(part).and_then(|part| part.get_ref().as_table()) else {
                 continue;
             };
-            for (key, value) in part.iter() {
+            for (key, value) in part {
                 if !matches!(value.get_ref(), DeValue::Integer(_) | DeValue::Float(_)) {
                     continue;
                 }

@@ -60,17 +60,14 @@ impl FromRequest<Desk> for Upload {
         for _ in 0..MOST_FIELDS {
             let Some(field) = form.next_field().await.map_err(|_| too_large())? else { break };
             let name = field.name().unwrap_or_default().to_owned();
-            match field.file_name().map(str::to_owned) {
-                Some(file) => {
-                    let content = field.bytes().await.map_err(|_| too_large())?;
-                    if !content.is_empty() {
-                        upload.file = Some(File { name: file_name(&file), content });
-                    }
+            if let Some(file) = field.file_name().map(str::to_owned) {
+                let content = field.bytes().await.map_err(|_| too_large())?;
+                if !content.is_empty() {
+                    upload.file = Some(File { name: file_name(&file), content });
                 }
-                None => {
-                    let text = field.text().await.map_err(|_| too_large())?;
-                    upload.texts.insert(name, text);
-                }
+            } else {
+                let text = field.text().await.map_err(|_| too_large())?;
+                upload.texts.insert(name, text);
             }
         }
         if upload.text("csrf") != upload.viewer.csrf.expose() {

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -78,6 +78,10 @@ fn at(hour: i8, minute: i8) -> Timestamp {
     timestamp(DAY.at(hour, minute, 0, 0))
 }
 
+fn ten_o_clock() -> Now {
+    Now { instant: tokio::time::Instant::now().into_std(), timestamp: at(10, 0) }
+}
+
 /// A health centre, another one, and their console at ten in the morning.
 struct Office {
     desk: Desk,
@@ -104,7 +108,7 @@ impl Office {
         let other = centre(&store, "yama").await;
         let desk = Desk {
             store,
-            clock: Clock::new(|| Now { instant: Instant::now(), timestamp: at(10, 0) }),
+            clock: Clock::new(ten_o_clock),
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),

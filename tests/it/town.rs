@@ -98,6 +98,7 @@ async fn live_in_virtual_time() -> Lived {
     }
     let directory = Arc::new(people.directory());
     let road = Arc::new(Road {
+        recordings: None,
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(directory, clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),

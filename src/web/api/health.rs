@@ -12,7 +12,6 @@ use crate::base::clock::civil;
 use crate::registry::Right;
 use crate::store::{Cursor, DayReport, HealthStatus, ListQuery, Listed, Need, View};
 use crate::web::Desk;
-use crate::web::api::given;
 use crate::web::api::page::{Page, Wanted, bad_cursor};
 use crate::web::api::problem::{Asked, Problem};
 use crate::web::auth::Client;

@@ -166,14 +166,12 @@ impl Shown<'_> {
     }
 
     fn address(&self, date: Date, only: Only, page: u32) -> String {
-        let mut query = form_urlencoded(&[
+        let query = form_urlencoded(&[
             ("date", &date.to_string()),
             ("only", only.as_str()),
             ("search", &self.asked.search),
+            ("page", &page.to_string()),
         ]);
-        if page > 0 {
-            query.push_str(&format!("&page={page}"));
-        }
         format!("/plan?{query}")
     }
 
