@@ -677,6 +677,7 @@ fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
             let town = Town::new(seed, 30, 7).await;
             let store = town.live().await;
             let history = History::read(&town, &store).await;
+            assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
             check(&town, &history);
             assert!(town.told.lock().unwrap().len() >= 14, "both kinds of web reports, each day");
         });
@@ -690,6 +691,7 @@ fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
             let town = Town::new(seed, 29, 3).await;
             let store = town.live_and_die(&mut StdRng::seed_from_u64(seed)).await;
             let history = History::read(&town, &store).await;
+            assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
             check(&town, &history);
             let attempts = || history.patients.iter().flat_map(|past| &past.attempts);
             let was_cut = |told: &&Told| told.attempt.disposition == Some(Disposition::Interrupted);
