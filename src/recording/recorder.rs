@@ -144,7 +144,7 @@ impl Desk {
                         running.take(&self.folder, block);
                     }
                 }
-                Ok(Fed::Ended { tape, rest }) => self.end(tape, rest),
+                Ok(Fed::Ended { tape, rest }) => self.end(tape, rest.as_deref()),
                 Err(RecvTimeoutError::Timeout) => {
                     let ended: Vec<u64> = self
                         .tapes
@@ -161,10 +161,10 @@ impl Desk {
         }
     }
 
-    fn end(&mut self, tape: u64, rest: Option<Box<Block>>) {
+    fn end(&mut self, tape: u64, rest: Option<&Block>) {
         let Some(mut running) = self.tapes.remove(&tape) else { return };
         let samples = running.order.reel.ended().unwrap_or(0);
-        let written = running.end(&self.folder, samples, rest.as_deref());
+        let written = running.end(&self.folder, samples, rest);
         if let Err(error) = &written {
             error!(
                 recording = %running.order.recording, %error,

@@ -100,8 +100,7 @@ const SLOTS: &str = concat!(
     ))
 );
 
-const ATTEMPTS: &str = concat!(
-    "insert into attempt (id, slot_id, patient_id, number, phone, due_at, state, node, dialed_at, \
+const ATTEMPTS: &str = "insert into attempt (id, slot_id, patient_id, number, phone, due_at, state, node, dialed_at, \
      ringing_at, answered_at, ended_at, disposition, respondent, completion, created_at, \
      evaluated_at) select replace(s.id, '30000000-', '40000000-'), s.id, s.patient_id, 1, f.number, \
      s.due_from, 'done', 'bench', s.due_from, s.due_from, \
@@ -110,8 +109,7 @@ const ATTEMPTS: &str = concat!(
      case when s.state = 'unreached' then null else 'patient' end, \
      case s.state when 'unreached' then null when 'partial' then 'partial' else 'complete' end, \
      s.due_from, s.due_from from slot s join patient_phone f on f.patient_id = s.patient_id \
-     where s.date = $1 and s.state <> 'due'"
-);
+     where s.date = $1 and s.state <> 'due'";
 
 /// One in thirty has had a fever for days, one in two hundred an SpO2 that alarms.
 const OBSERVATIONS: &str = concat!(

@@ -5,7 +5,7 @@
 
 use std::io::{Write, stdout};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use axum::Router;
@@ -13,6 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use jiff::civil::time;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
@@ -104,7 +105,8 @@ fn tabs() -> Vec<String> {
 }
 
 fn searches(words: &[&str]) -> Vec<String> {
-    let encoded = |word: &str| word.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded =
+        |word: &str| word.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     words.iter().map(|word| format!("/health?q={}", encoded(word))).collect()
 }
 

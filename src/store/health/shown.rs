@@ -216,16 +216,17 @@ fn call(shown: &ShownCall) -> Option<CallMade> {
         number: shown.number,
         state: AttemptState::parse(&shown.state)?,
         at: time(shown.at)?,
-        disposition: word(shown.disposition.as_deref(), |it| it.parse().ok())?,
-        respondent: word(shown.respondent.as_deref(), Respondent::parse)?,
-        completion: word(shown.completion.as_deref(), Completion::parse)?,
+        disposition: word(shown.disposition.as_deref(), |it| it.parse().ok()).ok()?,
+        respondent: word(shown.respondent.as_deref(), Respondent::parse).ok()?,
+        completion: word(shown.completion.as_deref(), Completion::parse).ok()?,
     })
 }
 
-/// `None` if there is a word that cannot be read.
-fn word<T>(word: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    match word {
-        Some(word) => parse(word).map(Some),
-        None => Some(None),
-    }
+/// A word that cannot be read.
+struct Unreadable;
+
+/// # Errors
+/// If there is a word that cannot be read.
+fn word<T>(word: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Unreadable> {
+    word.map(|word| parse(word).ok_or(Unreadable)).transpose()
 }

@@ -451,7 +451,7 @@ pub(super) async fn viewed(
 ) -> Result<(), Problem> {
     let mut entry = client.audit("patient.viewed");
     entry.patient = Some(patient);
-    entry.detail = format!("api {what}").trim().to_owned();
+    format!("api {what}").trim().clone_into(&mut entry.detail);
     Ok(desk.store.audit(client.now, &entry).await?)
 }
 

@@ -102,7 +102,7 @@ fn record(one: &Listed, today: Date) -> [String; 13] {
     let name = words::masked(one.name.expose());
     let Some(status) = &one.status else {
         let mut record = [const { String::new() }; 13];
-        record[0] = "読み取れません".to_owned();
+        "読み取れません".clone_into(&mut record[0]);
         record[1].clone_from(&one.registration_number);
         record[2] = name;
         return record;
@@ -167,7 +167,7 @@ fn safe(text: String) -> String {
     }
 }
 
-/// UTF-8 with the mark that Excel looks for, or the Shift_JIS of Windows (CP932).
+/// UTF-8 with the mark that Excel looks for, or the `Shift_JIS` of Windows (CP932).
 fn encoded(encoding: &str, text: &str) -> (&'static str, Vec<u8>) {
     if encoding == "cp932" {
         let (bytes, _, _) = SHIFT_JIS.encode(text);
