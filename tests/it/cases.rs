@@ -227,7 +227,7 @@ async fn a_case_of_another_centre_is_not_there(database: Database) {
     let hana = nurse(&district, "hana").await;
     let (_, case) = alarm(&district, 1).await;
     let mut center = district.center.clone();
-    center.code = "kita".to_owned();
+    "kita".clone_into(&mut center.code);
     center.id = store.mint(at(0, 0));
     let elsewhere = store.save_health_center(at(0, 0), &center).await.unwrap();
     let clinic = store.mint(at(0, 0));

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -63,7 +63,7 @@ const NOON: (i8, i8) = (12, 0);
 impl Desktop {
     async fn new(database: &Database, n: u32) -> Self {
         let town = Town::new(database, n).await;
-        let instant = Instant::now();
+        let instant = tokio::time::Instant::now().into_std();
         let now = Now { instant, timestamp: at(NOON.0, NOON.1) };
         let desk = Desk {
             store: town.store.clone(),

@@ -382,7 +382,7 @@ const FIELDS: &str = "input:not([type=hidden]), select, textarea";
 
 /// Finds elements by the name that assistive technology is told, as far as our pages make use of
 /// the rules (accname 1.2): `aria-label`, `aria-labelledby`, `label`, content, `title`.
-const NAMED: &str = r#"
+const NAMED: &str = r"
 function nameOf(element) {
   const squeeze = text => (text || '').replace(/\s+/g, ' ').trim();
   if (element.hasAttribute('aria-labelledby')) {
@@ -414,4 +414,4 @@ function focused() {
   const hasOutline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
   return {name: nameOf(element), visible: hasOutline || style.boxShadow !== 'none', tag: element.tagName};
 }
-"#;
+";
