@@ -46,7 +46,7 @@ pub enum Begun {
 }
 
 impl Store {
-    /// Begins a request. Answers that are older than [`KEPT`] are forgotten.
+    /// Begins a request. Answers that are older than a day are forgotten.
     pub async fn begin_request(
         &self,
         now: Timestamp,
