@@ -13,6 +13,7 @@ use crate::registry::audit::hex;
 use crate::web::Desk;
 
 const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 const JS: &str = "text/javascript; charset=utf-8";
 
 macro_rules! assets {
@@ -24,6 +25,7 @@ macro_rules! assets {
 }
 
 assets! {
+    "icon.svg" SVG,
     "console.css" CSS,
     "console.js" JS,
     "list.js" JS,
@@ -49,7 +51,10 @@ pub fn href(name: &str) -> String {
 }
 
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().route("/assets/{version}/{name}", get(asset))
+    Router::new()
+        .route("/assets/{version}/{name}", get(asset))
+        // Browsers ask for it by themselves.
+        .route("/favicon.ico", get(|| asset(Path((String::new(), "icon.svg".to_owned())))))
 }
 
 async fn asset(Path((_, name)): Path<(String, String)>) -> Response {

@@ -67,7 +67,8 @@ async fn heard(console: &Console, patient: PatientId) {
         patient: Some(patient),
         ..AuditFilter::default()
     };
-    for _ in 0..100 {
+    // What was heard is told when the twelve seconds are over.
+    for _ in 0..300 {
         if !console.desk.store.audit_events(&filter, 1).await.unwrap().is_empty() {
             return;
         }

@@ -380,7 +380,7 @@ fn correction(viewer: &Viewer, file: &CallFile, seq: u32) -> Markup {
             @if file.corrected.contains(&observation.id) {
                 (ui::badge("badge muted", Icon::Check, viewer.say("訂正済", "corrected")))
             } @else if viewer.may(Right::Observe) {
-                a href={ "/patients/" (file.patient.id) "/observations/" (observation.id) "/correct" } {
+                a href={ "/patients/" (file.patient.id) "?correct=" (observation.id) "#correct" } {
                     (viewer.say("この値を訂正", "Correct this value"))
                 }
             }

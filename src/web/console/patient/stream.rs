@@ -212,7 +212,9 @@ fn attempt_item(viewer: &Viewer, attempt: &Attempt) -> Option<Item> {
             @if let Some(who) = attempt.respondent {
                 (viewer.tell(&words::respondent(who))) " "
             }
-            a href=(format!("/calls/{}", attempt.id)) { (viewer.say("通話の詳細", "Details")) }
+            @if viewer.may(Right::SeeHealth) {
+                a href=(format!("/calls/{}", attempt.id)) { (viewer.say("通話の詳細", "Details")) }
+            }
         }
     };
     Some(Item { at, kind: Kind::Call, body })
