@@ -281,6 +281,10 @@ impl Within<'_> {
     ) -> Result<(), StoreError> {
         const SET: &str = "update patient set clinic_id = $2, updated_at = $3 where id = $1";
         const BEFORE: &str = "select p.clinic_id from patient p where p.id = $1";
+        // A clinic gives nobody away, and takes nobody.
+        if self.scope.clinic.is_some() {
+            return Err(StoreError::NotFound { what: "patient" });
+        }
         let mut session = self.store.write().await?;
         let connection = session.connection();
         self.hold(connection, patient).await?;

@@ -79,8 +79,8 @@ async fn account(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fau
             @if has_password {
                 p { a.button href="/account/password" { (viewer.say("パスワードを変える", "Change the password")) } }
             } @else {
-                p { (viewer.say("認証基盤でログインしています。ここにパスワードはありません。",
-                    "You sign in with the identity provider; there is no password here.")) }
+                p { (viewer.say("このアカウントにはパスワードがありません(認証基盤などでログインします)。",
+                    "This account has no password: you sign in otherwise, as with an identity provider.")) }
             }
         }
         section.card {
