@@ -184,9 +184,12 @@ impl Driver {
                 Command::Close(id, reply) => {
                     if let Some(mut stream) = self.remove(id) {
                         stream.say_goodbye(now);
+                        let statistics = stream.media.statistics();
+                        // Whoever is told that the sound has ended finds the ports free.
+                        drop(stream);
                         if let Some(reply) = reply {
                             // Who asked may have given up waiting.
-                            let _ = reply.send(stream.media.statistics());
+                            let _ = reply.send(statistics);
                         }
                     }
                 }
