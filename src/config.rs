@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 
 use crate::base::{Bilingual, Codec, PhoneNumber, Private};
 use crate::campaign::pacing::Limits;
-use crate::campaign::{Policy, Window, schedule};
+use crate::campaign::{Policy, Terms, Window, schedule};
 use crate::notify;
 use crate::prompt;
 use crate::recording;
@@ -938,12 +939,15 @@ impl Reader {
                 burst: 1,
                 calls_at_once: lines,
             },
-            schedule: schedule::Config {
-                // Any number may have been typed; a faulty one is not used.
-                tolerance: Duration::from_mins(calls.tolerance_minutes.min(480)),
-                ..schedule::Config::shipped()
-            },
-            retry: Policy { attempts: calls.attempts, ..Policy::shipped() },
+            terms: Arc::new(Terms {
+                cadence: schedule::Config {
+                    // Any number may have been typed; a faulty one is not used.
+                    tolerance: Duration::from_mins(calls.tolerance_minutes.min(480)),
+                    ..schedule::Config::shipped()
+                },
+                retry: Policy { attempts: calls.attempts, ..Policy::shipped() },
+                ..Terms::shipped()
+            }),
             ..worker::Config::shipped(node)
         }
     }

@@ -17,7 +17,7 @@ use crate::base::id::PatientId;
 use crate::base::{Language, Now, PhoneNumber, Private};
 use crate::config::HealthCenterSettings;
 use crate::ivr::Catalog;
-use crate::registry::{Episode, Patient, PatientPhone, PhoneRole};
+use crate::registry::{Arrangement, Episode, Patient, PatientPhone, PhoneRole};
 use crate::store::Store;
 use crate::worker::{self, News, NotCalled, Step};
 
@@ -151,7 +151,11 @@ async fn invent(
         slow_speech: slow,
         lives_alone: false,
         risks: Vec::new(),
-        phones: vec![PatientPhone { number: number.clone(), role: PhoneRole::Mobile }],
+        phones: vec![PatientPhone {
+            number: number.clone(),
+            role: PhoneRole::Mobile,
+            may_call: true,
+        }],
     };
     let today = now.date();
     let episode = Episode {
@@ -160,8 +164,8 @@ async fn invent(
         first_day: today,
         last_day: today.checked_add(1.day())?,
         call_times: vec![Time::constant(9, 0, 0, 0)],
+        arrangement: Arrangement::default(),
     };
-    // Slot 1 of the day is the one that is asked in full.
     let at = timestamp(today.to_datetime(Time::midnight()));
     store.import_patient(at, &patient, Some(&episode)).await?;
     Ok(patient.id)

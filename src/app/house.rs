@@ -24,7 +24,7 @@ use crate::registry::HealthCenter;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
-use crate::web::{Calls, Desk};
+use crate::web::Desk;
 use crate::worker::{Progress, Recordings, Road};
 
 /// All that stands before the first call can be placed.
@@ -49,6 +49,7 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         let center = health_center(settings, store.mint(now.timestamp));
         store.save_health_center(now.timestamp, &center).await?;
     }
+    store.ensure_campaigns(now.timestamp, &config.worker.terms).await?;
     let library = Library::open(config.prompts.clone()).context("the prompts cannot be used")?;
     let questionnaire = questionnaire(&config, &library)?;
     let rules = rules(&config)?;
@@ -95,10 +96,7 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaire: Arc::clone(&self.questionnaire),
             rules: Arc::new(self.rules.clone()),
-            calls: Arc::new(Calls {
-                schedule: self.config.worker.schedule.clone(),
-                retry: self.config.worker.retry.clone(),
-            }),
+            terms: Arc::clone(&self.config.worker.terms),
             archive: self.recordings.as_ref().map(|recordings| recordings.archive.clone()),
             config: Arc::new(config),
         })

@@ -20,7 +20,7 @@ use crate::ivr::{Answer, Questionnaire, YesNo};
 use crate::observation::Channel;
 use crate::prompt::{self, Library, Pace};
 use crate::recording::Recorder;
-use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
+use crate::registry::{Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
 use crate::sim::{self, carrier};
 use crate::sim::{Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper};
 use crate::store::{Report, Store};
@@ -225,7 +225,7 @@ async fn invent_people(
             slow_speech: temper == Temper::Slow,
             lives_alone: index % 5 == 0,
             risks: Vec::new(),
-            phones: vec![PatientPhone { number: number.clone(), role }],
+            phones: vec![PatientPhone { number: number.clone(), role, may_call: true }],
         };
         let episode = Episode {
             id: store.mint(now.timestamp),
@@ -233,6 +233,7 @@ async fn invent_people(
             first_day,
             last_day: today.checked_add(4.days())?,
             call_times: vec![time(9, 0, 0, 0)],
+            arrangement: Arrangement::default(),
         };
         store.import_patient(now.timestamp, &patient, Some(&episode)).await?;
         let persona = Persona { temper, seed: plan.seed.wrapping_add(u64::try_from(index)?) };

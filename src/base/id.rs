@@ -77,6 +77,8 @@ ids! {
     PatientId "patient",
     /// A span of days under observation.
     EpisodeId "episode",
+    /// A programme of a centre: whom it calls, when and how.
+    CampaignId "campaign",
     /// What is owed to one patient on one date.
     SlotId "slot",
     /// One try to reach a patient for a slot.

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::campaign::AttemptState;
 use crate::campaign::plan::{OpenSlot, PhonesInUse, plan};
-use crate::campaign::{AttemptState, Policy};
 
 /// When the slot's next call is due, as things stand. `None` if none will be made, or one is under
 /// way. Households are not looked at: a call may come a few minutes later for one.
-pub fn next_call(now: Timestamp, open: &OpenSlot<'_>, policy: &Policy) -> Option<Timestamp> {
+pub fn next_call(now: Timestamp, open: &OpenSlot<'_>) -> Option<Timestamp> {
     if open.slot.state.is_final() {
         return None;
     }
@@ -16,12 +16,13 @@ pub fn next_call(now: Timestamp, open: &OpenSlot<'_>, policy: &Policy) -> Option
         return Some(waiting.due_at);
     }
     let open = std::slice::from_ref(open);
-    let plan = plan(now, open, &PhonesInUse::default(), usize::MAX, policy);
+    let plan = plan(now, open, &PhonesInUse::default(), usize::MAX);
     plan.attempts.first().map(|planned| planned.due_at)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use jiff::civil::{Date, Time, time};
@@ -29,7 +30,8 @@ mod tests {
     use super::*;
     use crate::base::id::Minter;
     use crate::call::Disposition;
-    use crate::campaign::{Attempt, Slot, SlotState, Window, window};
+    use crate::campaign::programme::State;
+    use crate::campaign::{Attempt, InForce, Slot, SlotKind, SlotState, Terms, Window, window};
 
     const DAY: Date = Date::constant(2026, 11, 25);
 
@@ -51,6 +53,8 @@ mod tests {
             state: SlotState::Due,
             reason: None,
             pause: None,
+            kind: SlotKind::Planned,
+            campaign: None,
         }
     }
 
@@ -74,14 +78,18 @@ mod tests {
     }
 
     fn next(now: Time, slot: &Slot, attempts: &[Attempt]) -> Option<Timestamp> {
+        let standing =
+            InForce { terms: Arc::new(Terms::shipped()), key: None, state: State::Running };
         let open = OpenSlot {
             slot,
             attempts,
             phones: vec!["090-1234-5678".parse().unwrap()],
             window: Window::new(time(9, 0, 0, 0), time(18, 0, 0, 0)).unwrap(),
             emergency_at: None,
+            terms: &standing,
+            held: None,
         };
-        next_call(at(now), &open, &Policy::shipped())
+        next_call(at(now), &open)
     }
 
     #[test]

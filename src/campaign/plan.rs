@@ -9,10 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::base::PhoneNumber;
-use crate::base::id::SlotId;
+use crate::base::id::{CampaignId, SlotId};
 use crate::base::phone::may_be_dialled;
 use crate::campaign::retry::{SPACING, out_of_time};
-use crate::campaign::{Attempt, AttemptState, Next, Policy, Slot, SlotState, StopReason, Window};
+use crate::campaign::{
+    Attempt, AttemptState, InForce, Next, Policy, Slot, SlotState, StopReason, VersionKey, Window,
+};
+use crate::registry::Held;
 
 /// A slot that is not final, and all that its plan depends on.
 #[derive(Clone, Debug)]
@@ -27,6 +30,10 @@ pub struct OpenSlot<'a> {
     pub window: Window,
     /// When the patient last gave an answer that was an emergency, lately.
     pub emergency_at: Option<Timestamp>,
+    /// The terms by which it goes on.
+    pub terms: &'a InForce,
+    /// Why no machine calls, if none does: the slot waits for a report by another way.
+    pub held: Option<Held>,
 }
 
 /// What is known of telephones beyond the slots that are planned: households share them, and one
@@ -50,6 +57,43 @@ pub struct PlannedAttempt {
     pub phone: PhoneNumber,
     /// Not before.
     pub due_at: Timestamp,
+    /// The terms that made it; `None` for those of the installation.
+    pub campaign: Option<VersionKey>,
+    /// Before which others it goes.
+    pub priority: Precedence,
+}
+
+/// Which attempts go first when lines are few. Whoever calls us comes before all of them: calls of
+/// patients are answered, not claimed.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Precedence {
+    /// A value is to be measured again, an emergency is looked after, or staff asked for it.
+    Urgent,
+    /// Somebody was tried before.
+    Retry,
+    /// The first call for a slot.
+    First,
+}
+
+impl Precedence {
+    /// As it is stored: the lower the sooner.
+    pub fn rank(self) -> i64 {
+        match self {
+            Self::Urgent => 1,
+            Self::Retry => 2,
+            Self::First => 3,
+        }
+    }
+
+    fn of(one: &OpenSlot<'_>) -> Self {
+        if one.slot.kind.is_urgent() {
+            Self::Urgent
+        } else if one.attempts.is_empty() {
+            Self::First
+        } else {
+            Self::Retry
+        }
+    }
 }
 
 /// A slot to be closed. An attempt of it that is due is dropped with it.
@@ -66,7 +110,7 @@ pub struct Closing {
 /// What to write down.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Plan {
-    /// Attempts to be added: retries first, then first calls, each by due time.
+    /// Attempts to be added: by priority, then campaign by campaign in turn, each by due time.
     pub attempts: Vec<PlannedAttempt>,
     /// Slots to be closed.
     pub closings: Vec<Closing>,
@@ -81,31 +125,23 @@ const TURN: Duration = Duration::from_mins(10);
 /// `capacity` is how many attempts may become due at once, so that the queue stays short and a
 /// retry need not stand behind a thousand first calls. Attempts that are due later are not
 /// counted. A slot that gets neither an attempt nor a closing is to be planned again.
-pub fn plan(
-    now: Timestamp,
-    open: &[OpenSlot<'_>],
-    in_use: &PhonesInUse,
-    capacity: usize,
-    policy: &Policy,
-) -> Plan {
+pub fn plan(now: Timestamp, open: &[OpenSlot<'_>], in_use: &PhonesInUse, capacity: usize) -> Plan {
     let mut plan = Plan::default();
     let mut wanted = Vec::new();
-    for one in open.iter().filter(|one| !one.slot.state.is_final()) {
-        match decide(now, one, policy) {
-            Next::At { due_at, phone } => {
-                wanted.push((one.attempts.is_empty(), due_at, phone, one));
-            }
+    for one in open.iter().filter(|one| !one.slot.state.is_final() && one.held.is_none()) {
+        match decide(now, one, &one.terms.terms.retry) {
+            Next::At { due_at, phone } => wanted.push(Wanted { one, due_at, phone, turn: 0 }),
             Next::Stop(state, reason) => {
                 plan.closings.push(Closing { slot: one.slot.id, state, reason });
             }
             Next::Underway => {}
         }
     }
-    wanted.sort_by_key(|(is_first, due_at, _, one)| (*is_first, *due_at, one.slot.id));
+    in_turn(&mut wanted);
 
     let mut phones = Phones::new(now, open, in_use);
     let mut due_now = 0;
-    for (_, due_at, phone, one) in wanted {
+    for Wanted { one, due_at, phone, .. } in wanted {
         let phone = &one.phones[phone];
         let Some(due_at) = phones.turn(now, phone, due_at) else { continue };
         // Too late, or not now: it is closed when its time has come.
@@ -121,9 +157,39 @@ pub fn plan(
         phones.take(phone, due_at);
         let number = one.attempts.iter().map(|attempt| attempt.number).max().unwrap_or(0) + 1;
         let phone = phone.clone();
-        plan.attempts.push(PlannedAttempt { slot: one.slot.id, number, phone, due_at });
+        plan.attempts.push(PlannedAttempt {
+            slot: one.slot.id,
+            number,
+            phone,
+            due_at,
+            campaign: one.terms.key,
+            priority: Precedence::of(one),
+        });
     }
     plan
+}
+
+/// A call that the terms want.
+struct Wanted<'a> {
+    one: &'a OpenSlot<'a>,
+    due_at: Timestamp,
+    phone: usize,
+    /// How many calls of the same priority and campaign come before it.
+    turn: usize,
+}
+
+/// Sorts the calls: by priority, and among equals one of each campaign in turn, so that ten
+/// thousand calls of one do not stand before twenty of another.
+fn in_turn(wanted: &mut [Wanted<'_>]) {
+    wanted.sort_by_key(|it| (Precedence::of(it.one), it.due_at, it.one.slot.id));
+    let mut turns: HashMap<(Precedence, Option<CampaignId>), usize> = HashMap::new();
+    for it in wanted.iter_mut() {
+        let campaign = it.one.terms.key.map(|key| key.campaign);
+        let turn = turns.entry((Precedence::of(it.one), campaign)).or_default();
+        it.turn = *turn;
+        *turn += 1;
+    }
+    wanted.sort_by_key(|it| (Precedence::of(it.one), it.turn, it.due_at, it.one.slot.id));
 }
 
 /// Whether a call may start at this very moment: the same rules again, just before dialling.
@@ -226,6 +292,8 @@ impl Phones {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, LazyLock};
+
     use jiff::civil::{Date, Time, time};
     use proptest::prelude::*;
 
@@ -233,9 +301,16 @@ mod tests {
     use crate::base::clock;
     use crate::base::id::{AttemptId, Id, Minter};
     use crate::call::{Completion, Disposition};
-    use crate::campaign::window;
+    use crate::campaign::programme::State;
+    use crate::campaign::{SlotKind, Terms, window};
 
     const DAY: Date = Date::constant(2026, 12, 31);
+
+    static STANDING: LazyLock<InForce> = LazyLock::new(|| InForce {
+        terms: Arc::new(Terms::shipped()),
+        key: None,
+        state: State::Running,
+    });
 
     fn at(time: Time) -> Timestamp {
         window::on(DAY, time)
@@ -261,6 +336,8 @@ mod tests {
             state: SlotState::Due,
             reason: None,
             pause: None,
+            kind: SlotKind::Planned,
+            campaign: None,
         }
     }
 
@@ -288,12 +365,21 @@ mod tests {
 
     fn open<'a>(slot: &'a Slot, attempts: &'a [Attempt], phones: &[PhoneNumber]) -> OpenSlot<'a> {
         let window = Window::new(time(9, 0, 0, 0), time(18, 0, 0, 0)).unwrap();
-        OpenSlot { slot, attempts, phones: phones.to_vec(), window, emergency_at: None }
+        let phones = phones.to_vec();
+        OpenSlot {
+            slot,
+            attempts,
+            phones,
+            window,
+            emergency_at: None,
+            terms: &STANDING,
+            held: None,
+        }
     }
 
     /// `#1@09:00 …` for attempts and `=expired` for closings.
     fn planned(now: Time, slots: &[OpenSlot<'_>], capacity: usize) -> String {
-        let plan = plan(at(now), slots, &PhonesInUse::default(), capacity, &Policy::shipped());
+        let plan = plan(at(now), slots, &PhonesInUse::default(), capacity);
         let attempts = plan.attempts.iter().map(|planned| {
             let time = clock::civil(planned.due_at).strftime("%R");
             format!("{}#{}@{time}", planned.phone, planned.number)
@@ -498,9 +584,11 @@ mod tests {
                     phones: phones[n].clone(),
                     window,
                     emergency_at: None,
+                    terms: &STANDING,
+                    held: None,
                 })
                 .collect();
-            let plan = plan(now, &open, &PhonesInUse::default(), day.capacity, &Policy::shipped());
+            let plan = plan(now, &open, &PhonesInUse::default(), day.capacity);
             for planned in plan.attempts {
                 let n = slots.iter().position(|slot| slot.id == planned.slot).unwrap();
                 let due = attempt(&slots[n], planned.number, &planned.phone, planned.due_at);

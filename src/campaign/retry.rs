@@ -9,10 +9,11 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::base::{Bilingual, PhoneNumber};
 use crate::call::{Completion, Disposition, Respondent};
-use crate::campaign::{Attempt, AttemptState, Slot, SlotState, Window};
+use crate::campaign::{Attempt, AttemptState, Slot, SlotState, Window, minutes};
 
 /// The least time between two calls to one telephone: 端末設備等規則 第32条の3 allows few
 /// automatic redials within three minutes, so there are none.
@@ -22,31 +23,47 @@ pub const SPACING: Duration = Duration::from_mins(3);
 ///
 /// In each list the n-th delay follows the n-th attempt that reached the patient's telephone, the
 /// last one is used for all later attempts, and an empty list means: not again.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policy {
     /// No more attempts per slot than this, those that failed on the way to the telephone aside.
     pub attempts: u32,
     /// After a busy line.
+    #[serde(with = "minutes::list")]
     pub busy: Vec<Duration>,
-    /// After it rang in vain, or something answered without pressing a key.
+    /// After it rang in vain.
+    #[serde(with = "minutes::list")]
     pub no_answer: Vec<Duration>,
+    /// After somebody, or something, answered and no key was pressed.
+    #[serde(with = "minutes::list")]
+    pub no_key: Vec<Duration>,
+    /// After an answering machine.
+    #[serde(with = "minutes::list")]
+    pub machine: Vec<Duration>,
     /// After a telephone that is off or out of reach.
+    #[serde(with = "minutes::list")]
     pub unreachable: Vec<Duration>,
     /// After the called side refused the call.
+    #[serde(with = "minutes::list")]
     pub declined: Vec<Duration>,
     /// After somebody said that it does not suit now, or that the patient is not there.
+    #[serde(with = "minutes::list")]
     pub not_now: Vec<Duration>,
     /// After a call that ended before its questions did. It resumes where it ended.
+    #[serde(with = "minutes::one")]
     pub incomplete: Duration,
     /// How often a call is resumed per slot.
     pub resumptions: u32,
     /// After a failure of the trunk, or a call that we cancelled: doubled after each failure in a
     /// row.
+    #[serde(with = "minutes::one")]
     pub trunk_fault: Duration,
     /// No wait for the trunk is longer than this.
+    #[serde(with = "minutes::one")]
     pub trunk_fault_longest: Duration,
     /// No automatic call to a patient for so long after an answer that was an emergency: the line
     /// must be free, and staff call back.
+    #[serde(with = "minutes::one")]
     pub after_emergency: Duration,
     /// From which attempt on the next telephone takes its turn; the first one until then.
     pub next_phone_from: u32,
@@ -61,6 +78,8 @@ impl Policy {
             attempts: 3,
             busy: minutes(&[5, 10, 20]),
             no_answer: minutes(&[20, 40, 60]),
+            no_key: minutes(&[20, 40, 60]),
+            machine: minutes(&[20, 40, 60]),
             unreachable: minutes(&[20, 40, 60]),
             declined: minutes(&[30, 60]),
             not_now: minutes(&[30, 60]),
@@ -125,6 +144,8 @@ impl Policy {
             Outcome::Reported => Err(StopReason::Reported),
             Outcome::Busy => step(&self.busy),
             Outcome::NoAnswer => step(&self.no_answer),
+            Outcome::NoKey => step(&self.no_key),
+            Outcome::Machine => step(&self.machine),
             Outcome::Unreachable => step(&self.unreachable),
             Outcome::Declined => step(&self.declined),
             Outcome::NotNow => step(&self.not_now),
@@ -292,6 +313,8 @@ enum Outcome {
     Reported,
     Busy,
     NoAnswer,
+    NoKey,
+    Machine,
     Unreachable,
     Declined,
     NotNow,
@@ -341,7 +364,10 @@ impl Outcome {
             Some(Completion::NoInput) | None if attempt.respondent == Some(Respondent::NotHere) => {
                 Self::NotNow
             }
-            Some(Completion::NoInput) | None => Self::NoAnswer,
+            Some(Completion::NoInput) | None if attempt.respondent == Some(Respondent::Machine) => {
+                Self::Machine
+            }
+            Some(Completion::NoInput) | None => Self::NoKey,
         }
     }
 
@@ -397,6 +423,7 @@ mod tests {
     use super::*;
     use crate::base::clock;
     use crate::base::id::Minter;
+    use crate::campaign::SlotKind;
 
     fn at(time: Time) -> Timestamp {
         clock::timestamp(Date::constant(2026, 11, 22).to_datetime(time))
@@ -415,6 +442,8 @@ mod tests {
             state: SlotState::Due,
             reason: None,
             pause: None,
+            kind: SlotKind::Planned,
+            campaign: None,
         }
     }
 
@@ -568,6 +597,10 @@ mod tests {
 
     #[test]
     fn the_policy_is_data() {
+        let machine = Policy { machine: vec![Duration::from_mins(5)], ..Policy::shipped() };
+        assert_eq!(play(&machine, 1, "machine"), "09:00/0 09:06/0 ");
+        let no_key = Policy { no_key: vec![], ..Policy::shipped() };
+        assert_eq!(play(&no_key, 1, "no_input"), "09:00/0 unreached attempts_used_up");
         let never = Policy { no_answer: vec![], ..Policy::shipped() };
         assert_eq!(play(&never, 1, "no_answer"), "09:00/0 unreached attempts_used_up");
         let hasty = Policy { busy: vec![Duration::ZERO], ..Policy::shipped() };

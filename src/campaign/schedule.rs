@@ -4,21 +4,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EpisodeId, PatientId};
-use crate::campaign::Window;
-use crate::campaign::window;
+use crate::campaign::terms::Rest;
+use crate::campaign::{SlotKind, VersionKey, Window, minutes, window};
 use crate::registry::Episode;
 
 /// At most four slots a day: 朝・昼・夕・寝る前 (自宅療養の実施に関する留意事項).
 pub const SLOTS_A_DAY: usize = 4;
 
 /// How the times of day agreed with a patient become slots.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The times of day for patients with whom none was agreed; ascending.
     pub default_times: Vec<Time>,
     /// How long after the agreed time calls for the slot may still start.
+    #[serde(with = "minutes::one")]
     pub tolerance: Duration,
     /// The latest agreed time that is judged on the same day's review of those not reached.
     /// Later ones are evening slots.
@@ -56,12 +59,18 @@ pub struct NewSlot {
     pub patient: PatientId,
     /// The calendar date in Japan.
     pub date: Date,
-    /// The number of the day: 1 to 4.
+    /// The number of the day: 1 to 4 for the planned ones, above it for others.
     pub number: u8,
     /// From when on the patient is to be called.
     pub due_from: Timestamp,
     /// No call starts at or after it.
     pub due_to: Timestamp,
+    /// What it is for.
+    pub kind: SlotKind,
+    /// The terms by which it is opened; `None` for those of the installation.
+    pub campaign: Option<VersionKey>,
+    /// Why nobody is called for it: it is settled as soon as it is opened.
+    pub rest: Option<Rest>,
 }
 
 /// The slots of one day, ascending and without overlap, all inside the window.
@@ -69,13 +78,16 @@ pub struct NewSlot {
 /// An agreed time outside the centre's hours is moved into them, with room for retries, rather
 /// than dropped: a patient is better called at another hour than not at all.
 pub fn slots_on(date: Date, episode: &Episode, window: &Window, config: &Config) -> Vec<NewSlot> {
-    if !episode.covers(date) || window.opens_at() >= window.closes_at() {
+    let arrangement = &episode.arrangement;
+    let is_agreed = episode.covers(date) && arrangement.weekdays.cover(date);
+    if !is_agreed || window.opens_at() >= window.closes_at() {
         return Vec::new();
     }
     let agreed =
         if episode.call_times.is_empty() { &config.default_times } else { &episode.call_times };
+    let tolerance = arrangement.tolerance.unwrap_or(config.tolerance);
     let mut starts: Vec<Time> =
-        agreed.iter().map(|time| move_into(window, *time, config.tolerance)).collect();
+        agreed.iter().map(|time| move_into(window, *time, tolerance)).collect();
     starts.sort();
     starts.dedup();
     starts.truncate(SLOTS_A_DAY);
@@ -85,12 +97,22 @@ pub fn slots_on(date: Date, episode: &Episode, window: &Window, config: &Config)
         .zip(starts.iter().copied().zip(nexts))
         .map(|(number, (start, next))| {
             let due_from = window::on(date, start);
-            let mut end = window::on(date, next).min(due_from + config.tolerance);
+            let mut end = window::on(date, next).min(due_from + tolerance);
             if start <= config.last_daytime_start && config.review_at > start {
                 end = end.min(window::on(date, config.review_at));
             }
             let Episode { id: episode, patient, .. } = *episode;
-            NewSlot { episode, patient, date, number, due_from, due_to: end }
+            NewSlot {
+                episode,
+                patient,
+                date,
+                number,
+                due_from,
+                due_to: end,
+                kind: SlotKind::Planned,
+                campaign: None,
+                rest: None,
+            }
         })
         .collect()
 }
@@ -111,6 +133,7 @@ mod tests {
     use super::*;
     use crate::base::clock;
     use crate::base::id::Minter;
+    use crate::registry::Arrangement;
 
     fn episode(call_times: Vec<Time>) -> Episode {
         let mut minter = Minter::new([5; 32]);
@@ -121,6 +144,7 @@ mod tests {
             first_day: Date::constant(2026, 12, 30),
             last_day: Date::constant(2027, 1, 8),
             call_times,
+            arrangement: Arrangement::default(),
         }
     }
 

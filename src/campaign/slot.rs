@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::base::id::{EpisodeId, PatientId, PauseId, SlotId};
+use crate::campaign::VersionKey;
 
 /// What is owed to one patient on one date. Unique by episode, date and number.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,7 +25,7 @@ pub struct Slot {
     pub patient: PatientId,
     /// The calendar date in Japan.
     pub date: Date,
-    /// The number of the day: 1 to 4.
+    /// The number of the day: 1 to 4 for the planned ones, above it for others.
     pub number: u8,
     /// From when on the patient is to be called.
     pub due_from: Timestamp,
@@ -36,6 +37,53 @@ pub struct Slot {
     pub reason: Option<String>,
     /// The pause for which it is skipped.
     pub pause: Option<PauseId>,
+    /// What it is for.
+    pub kind: SlotKind,
+    /// The terms by which it was opened; `None` for those of the installation.
+    pub campaign: Option<VersionKey>,
+}
+
+/// What a slot is for. Only the planned ones are owed; the others are extra.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum SlotKind {
+    /// Agreed with the patient.
+    #[default]
+    Planned,
+    /// Staff asked for this call.
+    ByHand,
+    /// One value is to be measured again.
+    Remeasure,
+    /// After an emergency: how is it now?
+    Recall,
+    /// The observation is over: a word of farewell.
+    Farewell,
+}
+
+impl SlotKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Planned, Self::ByHand, Self::Remeasure, Self::Recall, Self::Farewell];
+
+    /// The word for it in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::ByHand => "by_hand",
+            Self::Remeasure => "remeasure",
+            Self::Recall => "recall",
+            Self::Farewell => "farewell",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether its calls go before those that were planned long ago.
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::ByHand | Self::Remeasure | Self::Recall)
+    }
 }
 
 /// Where a slot stands.

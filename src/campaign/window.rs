@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::base::clock;
 use crate::registry::HealthCenter;
@@ -17,10 +18,27 @@ pub const LATEST: Time = Time::constant(20, 0, 0, 0);
 ///
 /// Always inside [`EARLIEST`] to [`LATEST`]. Asia/Tokyo has no daylight saving time, so every day
 /// has the same hours and a window never crosses midnight.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "Hours")]
 pub struct Window {
     opens_at: Time,
     closes_at: Time,
+}
+
+/// A window as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hours {
+    opens_at: Time,
+    closes_at: Time,
+}
+
+impl TryFrom<Hours> for Window {
+    type Error = WindowError;
+
+    fn try_from(hours: Hours) -> Result<Self, WindowError> {
+        Self::new(hours.opens_at, hours.closes_at)
+    }
 }
 
 /// The hours are not allowed.
@@ -55,6 +73,20 @@ impl Window {
             return Err(WindowError::BeyondLimit { opens_at, closes_at });
         }
         Ok(Self { opens_at, closes_at })
+    }
+
+    /// All hours in which anybody may be called.
+    pub fn widest() -> Self {
+        Self { opens_at: EARLIEST, closes_at: LATEST }
+    }
+
+    /// The hours that both allow. They may be none: then it is never open.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self {
+            opens_at: self.opens_at.max(other.opens_at),
+            closes_at: self.closes_at.min(other.closes_at),
+        }
     }
 
     /// The part of a centre's hours in which calls are allowed. It may be empty: then it is never

@@ -707,6 +707,8 @@ mod tests {
                 state: SlotState::parse(state).unwrap(),
                 reason: None,
                 pause: None,
+                kind: crate::campaign::SlotKind::Planned,
+                campaign: None,
             })
             .collect()
     }

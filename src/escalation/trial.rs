@@ -213,6 +213,8 @@ mod tests {
             state: SlotState::Reported,
             reason: None,
             pause: None,
+            kind: crate::campaign::SlotKind::Planned,
+            campaign: None,
         });
         past.observations.push(Observation {
             id: minter.mint(at(day, 9)),

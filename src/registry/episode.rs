@@ -3,6 +3,7 @@
 use jiff::civil::{Date, Time};
 
 use crate::base::id::{EpisodeId, PatientId};
+use crate::registry::Arrangement;
 
 /// The days that a patient is under observation, and the times of day agreed for the calls.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Episode {
     pub last_day: Date,
     /// One to four times of day (Asia/Tokyo), ascending.
     pub call_times: Vec<Time>,
+    /// What else was agreed.
+    pub arrangement: Arrangement,
 }
 
 impl Episode {

@@ -1,6 +1,7 @@
 //! Who is called, and who looks after them: health centres, patients, the days they are under
 //! observation, and the staff with what they did.
 
+pub mod arrangement;
 pub mod audit;
 pub mod care;
 pub mod episode;
@@ -10,6 +11,7 @@ pub mod patient;
 pub mod staff;
 pub mod token;
 
+pub use arrangement::{Arrangement, Held, Weekdays};
 pub use audit::{Actor, AuditEntry, AuditEvent};
 pub use care::{Contact, Pause, Relation, Signed, StaffNote};
 pub use episode::Episode;

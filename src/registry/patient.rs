@@ -51,6 +51,14 @@ impl Patient {
     }
 }
 
+impl Patient {
+    /// The numbers that a machine may call, in the order of dialling.
+    pub fn callable(&self) -> Vec<PhoneNumber> {
+        let callable = self.phones.iter().filter(|phone| phone.may_call);
+        callable.map(|phone| phone.number.clone()).collect()
+    }
+}
+
 /// A telephone of a patient.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PatientPhone {
@@ -58,6 +66,8 @@ pub struct PatientPhone {
     pub number: PhoneNumber,
     /// Whose telephone it is.
     pub role: PhoneRole,
+    /// The patient, or whose telephone it is, agreed to be called by us.
+    pub may_call: bool,
 }
 
 /// Whose telephone it is.

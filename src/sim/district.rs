@@ -12,7 +12,9 @@ use rand::seq::IndexedRandom;
 use crate::base::clock;
 use crate::base::id::Minter;
 use crate::base::{Language, PhoneNumber};
-use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{
+    Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag,
+};
 use crate::sim::directory::{Directory, Resident};
 use crate::sim::persona::{Persona, Temper};
 
@@ -157,6 +159,7 @@ fn household(
         phones: vec![PatientPhone {
             number: number(index),
             role: if temper == Temper::Family { PhoneRole::Family } else { PhoneRole::Mobile },
+            may_call: true,
         }],
     };
     let episode = Episode {
@@ -165,6 +168,7 @@ fn household(
         first_day: config.first_day,
         last_day: config.last_day,
         call_times: config.call_times.clone(),
+        arrangement: Arrangement::default(),
     };
     Household { patient, episode, persona: Persona { temper, seed: dice.random() } }
 }

@@ -1,5 +1,6 @@
 //! Claims due attempts: the decision to call is made again in the transaction that commits it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,12 +8,14 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use crate::base::clock::civil;
 use crate::base::id::{AttemptId, PatientId, SlotId};
+use crate::campaign::programme::{Caps, State};
 use crate::campaign::retry::SPACING;
 use crate::campaign::window::{EARLIEST, LATEST};
-use crate::campaign::{Attempt, Slot};
+use crate::campaign::{Attempt, Book, Slot, Terms};
 use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
+use crate::store::campaign::{installation_caps, load as load_of, open_campaigns, trunk_caps};
 use crate::store::installation;
 use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
@@ -30,6 +33,10 @@ pub struct Claimant {
     pub grace: Duration,
     /// Claim attempts at this patient only: somebody asked for this call now.
     pub only: Option<PatientId>,
+    /// The name of the trunk that will place the calls.
+    pub trunk: String,
+    /// The group that it is in, if any.
+    pub trunk_group: Option<String>,
 }
 
 /// An attempt that is the claimant's to dial, and everything that the call needs.
@@ -45,6 +52,8 @@ pub struct Claim {
     pub health_center: HealthCenter,
     /// The days under observation.
     pub episode: Episode,
+    /// The terms of the patient's campaign, if there is one.
+    pub terms: Option<Arc<Terms>>,
     /// What was answered in earlier attempts at this slot, in order.
     pub answered: Vec<Entry>,
 }
@@ -52,11 +61,14 @@ pub struct Claim {
 impl Store {
     /// Claims up to `limit` due attempts, so that no other worker dials them.
     ///
-    /// For each, one transaction decides again: dialling was not stopped; the slot is still due and inside its window and
-    /// the centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor
-    /// the patient is on the line, and the number was left alone for [`SPACING`]; no pause holds on
-    /// the day, the observation was not ended and no other channel has reported, or else the slot is skipped and the attempt
-    /// dropped.
+    /// For each, one transaction decides again: dialling was not stopped, and neither the
+    /// installation nor the trunk nor the campaign has all the calls that it may have; the campaign
+    /// runs, and calls at this hour of this day; the slot is still due and inside its window and the
+    /// centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor the
+    /// patient is on the line, and the number was left alone for [`SPACING`]; no pause holds on the
+    /// day, the observation was not ended and no other channel has reported, or else the slot is
+    /// skipped and the attempt dropped. What is urgent goes first, then retries, then first calls;
+    /// among equals the campaign with the fewest calls under way.
     pub async fn claim_due(
         &self,
         now: Timestamp,
@@ -83,6 +95,48 @@ impl Store {
             }
         }
         Ok(claims)
+    }
+
+    /// Whether a claimed call may still be placed, asked just before it is: nobody has stopped
+    /// dialling, or paused its campaign, since it was claimed.
+    pub async fn may_place(&self, now: Timestamp, attempt: AttemptId) -> Result<bool, StoreError> {
+        const STATE: &str = "select c.state from attempt a join campaign c on c.id = a.campaign_id \
+            where a.id = $1";
+        if !(EARLIEST..LATEST).contains(&civil(now).time()) {
+            return Ok(false);
+        }
+        let mut session = self.read().await?;
+        if !installation::may_dial(session.connection()).await? {
+            return Ok(false);
+        }
+        let row = sqlx::query(STATE)
+            .bind(attempt.to_string())
+            .fetch_optional(session.connection())
+            .await?;
+        row.map_or(Ok(true), |row| {
+            Ok(Fields::new("campaign", &row).word("state", State::parse)? == State::Running)
+        })
+    }
+
+    /// Gives a claim back: nothing was sent. The attempt waits again as it did before.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the attempt is no longer dialling.
+    pub async fn give_back(&self, attempt: AttemptId, node: &str) -> Result<(), StoreError> {
+        const BACK: &str = "update attempt set state = 'due', node = null, lease_until = null, \
+            dialed_at = null, trunk = null where id = $1 and node = $2 and state = 'dialing' \
+            and ringing_at is null and answered_at is null returning slot_id";
+        const DUE: &str = "update slot set state = 'due' where id = $1 and state = 'in_progress'";
+        let mut session = self.write().await?;
+        let row = sqlx::query(BACK)
+            .bind(attempt.to_string())
+            .bind(node)
+            .fetch_optional(session.connection())
+            .await?;
+        let Some(row) = row else { return Err(StoreError::Stale { what: "attempt" }) };
+        let slot: SlotId = Fields::new("attempt", &row).parsed("slot_id")?;
+        sqlx::query(DUE).bind(slot.to_string()).execute(session.connection()).await?;
+        session.commit(&[Topic::Over]).await
     }
 
     /// When the earliest due attempt falls due; to sleep until then.
@@ -127,7 +181,10 @@ macro_rules! select_candidate {
              where l.phone = a.phone and l.ended_at > $3) \
              and not exists (select 1 from attempt l \
              where l.patient_id = a.patient_id and l.state in ('dialing', 'talking')) \
-             order by a.due_at, a.id limit 1",
+             and (a.campaign_id is null or $5 like ('% ' || a.campaign_id || ' %')) \
+             order by a.priority, (select count(*) from attempt l \
+             where l.campaign_id = a.campaign_id and l.state in ('dialing', 'talking')), \
+             a.due_at, a.id limit 1",
             $lock
         )
     };
@@ -143,10 +200,15 @@ impl Store {
     async fn claim_one(&self, now: Timestamp, claimant: &Claimant) -> Result<Turn, StoreError> {
         let mut session = self.write().await?;
         let connection = session.connection();
-        if !installation::may_dial(connection).await? {
+        // Locked, so that no two nodes take the last call that a cap allows.
+        if !self.may_dial_locked(connection).await? || !has_room(connection, now, claimant).await? {
             return Ok(Turn::NothingDue);
         }
-        let Some(candidate) = self.candidate(connection, now, claimant).await? else {
+        let book = self.book(connection, now).await?;
+        let centers = health_centers(connection).await?;
+        let group = claimant.trunk_group.as_deref();
+        let open = open_campaigns(connection, now, &book, &centers, group).await?;
+        let Some(candidate) = self.candidate(connection, now, claimant, &open).await? else {
             return Ok(Turn::NothingDue);
         };
         if let Some(hold) = hold_of_slot(connection, candidate.slot).await? {
@@ -160,7 +222,7 @@ impl Store {
             return Ok(Turn::Skipped);
         }
         take(connection, now, claimant, &candidate).await?;
-        let claim = match load(connection, &candidate).await {
+        let claim = match load(connection, &candidate, &book).await {
             Ok(claim) => claim,
             Err(StoreError::Corrupt { table, column }) => {
                 // A row that nobody can read must not stand in the way of all others; staff call.
@@ -182,12 +244,14 @@ impl Store {
         connection: &mut AnyConnection,
         now: Timestamp,
         claimant: &Claimant,
+        open: &str,
     ) -> Result<Option<Candidate>, StoreError> {
         let row = sqlx::query(self.select_candidate())
             .bind(millis(now))
             .bind(time_of_day(civil(now).time()))
             .bind(millis(now - SPACING))
             .bind(claimant.only.map(|patient| patient.to_string()).unwrap_or_default())
+            .bind(open)
             .fetch_optional(connection)
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -220,10 +284,32 @@ impl Store {
             .bind(time_of_day(civil(now).time()))
             .bind(millis(now - SPACING))
             .bind("")
+            .bind(" ")
             .fetch_all(session.connection())
             .await?;
         Ok(rows.iter().map(|row| row.get(column)).collect())
     }
+}
+
+/// Whether one more call fits under the caps of the installation and of the trunk.
+async fn has_room(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    claimant: &Claimant,
+) -> Result<bool, StoreError> {
+    let of_all = installation_caps(connection).await?;
+    let of_trunk = trunk_caps(connection, &claimant.trunk).await?;
+    for (caps, trunk) in [(of_all, ""), (of_trunk, claimant.trunk.as_str())] {
+        if caps == Caps::default() {
+            continue;
+        }
+        let (live, dialed) = load_of(connection, now, trunk).await?;
+        let has_room = |cap: Option<u32>, taken| cap.is_none_or(|cap| taken < cap);
+        if !has_room(caps.lines, live) || !has_room(caps.calls_per_minute, dialed) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Why the call is needless: another channel has reported for the slot, or a short while ago.
@@ -287,13 +373,14 @@ async fn take(
     candidate: &Candidate,
 ) -> Result<(), StoreError> {
     const TAKE: &str = "update attempt set state = 'dialing', node = $2, lease_until = $3, \
-        dialed_at = $4 where id = $1 and state = 'due'";
+        dialed_at = $4, trunk = $5 where id = $1 and state = 'due'";
     const BEGIN: &str = "update slot set state = 'in_progress' where id = $1 and state = 'due'";
     let taken = sqlx::query(TAKE)
         .bind(candidate.attempt.to_string())
         .bind(claimant.node.as_str())
         .bind(millis(now + claimant.lease))
         .bind(millis(now))
+        .bind(claimant.trunk.as_str())
         .execute(&mut *connection)
         .await?;
     let begun = sqlx::query(BEGIN).bind(candidate.slot.to_string()).execute(connection).await?;
@@ -304,7 +391,11 @@ async fn take(
     }
 }
 
-async fn load(connection: &mut AnyConnection, candidate: &Candidate) -> Result<Claim, StoreError> {
+async fn load(
+    connection: &mut AnyConnection,
+    candidate: &Candidate,
+    book: &Book,
+) -> Result<Claim, StoreError> {
     const ATTEMPT: &str = select_attempts!("where a.id = $1");
     const SLOT: &str = select_slots!("where s.id = $1");
     const ANSWERED: &str = select_answers!(
@@ -324,6 +415,10 @@ async fn load(connection: &mut AnyConnection, candidate: &Candidate) -> Result<C
         attempt: row::attempt(&attempt)?,
         health_center: center_of(&health_centers(connection).await?, &patient)?,
         episode: episode_by_id(connection, slot.episode).await?,
+        terms: slot
+            .campaign
+            .and_then(|key| book.campaign(key.campaign)?.version.as_ref())
+            .map(|version| Arc::clone(&version.terms)),
         slot,
         patient,
         answered: answered.iter().map(row::entry).collect::<Result<_, _>>()?,

@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use crate::registry::AuditEntry;
 use crate::store::audit;
 use crate::store::row::{Fields, millis};
-use crate::store::{Store, StoreError, Topic};
+use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Whether telephones are called, since when, by whom and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,7 +59,26 @@ impl Store {
     }
 }
 
-/// Whether telephones may be called, within the transaction that claims an attempt.
+impl Store {
+    /// The same, and the row stays locked until the end of the transaction: claims of all nodes
+    /// then come one after the other.
+    pub(super) async fn may_dial_locked(
+        &self,
+        connection: &mut AnyConnection,
+    ) -> Result<bool, StoreError> {
+        // `begin immediate` has locked the whole file.
+        const SQLITE: &str = "select dialing from installation where id = 1";
+        const POSTGRES: &str = "select dialing from installation where id = 1 for update";
+        let statement = match self.dialect {
+            Dialect::Sqlite => SQLITE,
+            Dialect::Postgres => POSTGRES,
+        };
+        let row = sqlx::query(statement).fetch_one(connection).await?;
+        Ok(Fields::new("installation", &row).text("dialing")? == "running")
+    }
+}
+
+/// Whether telephones may be called, within a transaction.
 pub(super) async fn may_dial(connection: &mut AnyConnection) -> Result<bool, StoreError> {
     const SELECT: &str = "select dialing from installation where id = 1";
     let row = sqlx::query(SELECT).fetch_one(connection).await?;

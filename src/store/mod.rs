@@ -17,6 +17,7 @@ mod account;
 mod audit;
 mod batch;
 mod call_file;
+mod campaign;
 mod care;
 mod change;
 mod dial;
@@ -57,6 +58,7 @@ mod undo;
 mod view;
 mod within;
 
+use std::collections::HashMap;
 use std::path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,6 +71,7 @@ pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
+pub use campaign::{CampaignChange, Effect};
 pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
@@ -108,7 +111,7 @@ pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 
-use crate::base::id::{Id, Minter};
+use crate::base::id::{CampaignId, Id, Minter};
 use crate::store::change::Bell;
 use crate::store::session::{ClockHold, Glance, Session};
 
@@ -121,6 +124,8 @@ pub struct Store {
     minter: Arc<Mutex<Minter>>,
     bell: Arc<Bell>,
     clock: ClockHold,
+    /// Terms of campaigns that were read: published, they never change.
+    terms: Arc<Mutex<HashMap<(CampaignId, u32), Arc<crate::campaign::Terms>>>>,
 }
 
 /// Which database it is; asked only where the two must be told apart.
@@ -204,6 +209,7 @@ impl Store {
             minter: Arc::new(Mutex::new(Minter::new(seed))),
             bell: Arc::new(Bell::new()),
             clock,
+            terms: Arc::default(),
         };
         migration::run(dialect, &store.writer).await?;
         drop(held);

@@ -4,6 +4,7 @@
 //! under the rules that hold for all calls.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,11 +15,16 @@ use sqlx::{Any, AnyConnection};
 use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
-use crate::campaign::{Attempt, AttemptState, NewSlot, Next, Policy, Slot, SlotState, Window};
-use crate::registry::{AuditEntry, Episode, HealthCenter, Patient};
+use crate::campaign::plan::Precedence;
+use crate::campaign::programme::State;
+use crate::campaign::{
+    Attempt, AttemptState, Book, InForce, NewSlot, Next, Slot, SlotKind, SlotState, Terms, Window,
+};
+use crate::registry::{AuditEntry, Episode, HealthCenter, Held, Patient};
 use crate::store::pause::pauses_of;
 use crate::store::registry::{
-    episode, find_active_episode, fold_patients, health_centers, patient_columns,
+    episode, episode_columns, find_active_episode, fold_patients, health_centers, patient_columns,
+    select_episodes,
 };
 use crate::store::row::{self, Fields, attempt_columns, millis, slot_columns};
 use crate::store::schedule::{attempts_at, drop_due_attempt, emergency_of, open_slot};
@@ -58,6 +64,8 @@ pub struct PlanPage {
     pub total: u32,
     /// The centre, with its hours.
     pub center: HealthCenter,
+    /// The campaigns and the calendar.
+    pub book: Book,
 }
 
 /// Why no call can be asked for now.
@@ -70,13 +78,17 @@ pub enum NotNow {
     NotObserved,
     /// A pause holds today.
     Paused,
-    /// Outside the hours of the centre or of the law.
+    /// Outside the hours of the campaign, of the centre or of the law.
     OutsideHours,
+    /// The patient's campaign does not run.
+    CampaignRests(State),
+    /// No machine may call this patient.
+    Held(Held),
     /// The patient is being called.
     OnTheLine,
     /// After an emergency no machine calls until then: the line must be free for staff.
     KeptFree(Timestamp),
-    /// All four slots of the day are taken.
+    /// All numbers of the day are taken.
     NoFreeSlot,
     /// No telephone is registered.
     NoPhone,
@@ -141,10 +153,11 @@ impl Within<'_> {
              left join patient_phone f on f.patient_id = p.id \
              order by p.kana, p.id, f.position"
         ));
-        const EPISODES: &str = of_page!(
-            "select e.id, e.patient_id, e.first_day, e.last_day, e.call_times \
-             from chosen c join episode e on e.id = c.episode_id"
-        );
+        const EPISODES: &str = of_page!(concat!(
+            "select ",
+            episode_columns!(),
+            " from chosen c join episode e on e.id = c.episode_id"
+        ));
         const SLOTS: &str = of_page!(concat!(
             "select ",
             slot_columns!(),
@@ -203,7 +216,8 @@ impl Within<'_> {
         }
         let center = health_centers(connection).await?.remove(&self.center());
         let center = center.ok_or(StoreError::NotFound { what: "health center" })?;
-        Ok(PlanPage { patients: days, total, center })
+        let book = self.store.book(connection, now).await?;
+        Ok(PlanPage { patients: days, total, center, book })
     }
 
     async fn rows(
@@ -250,10 +264,11 @@ impl Within<'_> {
 
     /// The episodes that cover a day, without their patients: to foresee how many calls it brings.
     pub async fn days_of(&self, date: Date) -> Result<Vec<Episode>, StoreError> {
-        const ON: &str = "select e.id, e.patient_id, e.first_day, e.last_day, e.call_times \
-            from episode e join patient p on p.id = e.patient_id where e.state = 'active' \
-            and e.first_day <= $3 and e.last_day >= $3 and p.health_center_id = $1 \
-            and ($2 = '' or p.clinic_id = $2)";
+        const ON: &str = select_episodes!(
+            "join patient p on p.id = e.patient_id where e.state = 'active' \
+             and e.first_day <= $3 and e.last_day >= $3 and p.health_center_id = $1 \
+             and ($2 = '' or p.clinic_id = $2)"
+        );
         let mut session = self.store.glance().await?;
         let rows = sqlx::query(ON)
             .bind(self.center_text())
@@ -278,7 +293,7 @@ impl Within<'_> {
         &self,
         now: Timestamp,
         patient: PatientId,
-        policy: &Policy,
+        standing: &Arc<Terms>,
         entry: &AuditEntry,
     ) -> Result<Result<AttemptId, NotNow>, StoreError> {
         let mut session = self.store.write().await?;
@@ -286,15 +301,16 @@ impl Within<'_> {
         let patient = self.locked(connection, patient).await?;
         let center = health_centers(connection).await?.remove(&self.center());
         let center = center.ok_or(StoreError::NotFound { what: "health center" })?;
-        let wanted = match self.may_call(connection, now, &patient, &center, policy).await? {
-            Ok(wanted) => wanted,
-            Err(reason) => return Ok(Err(reason)),
-        };
+        let book = self.store.book(connection, now).await?;
+        let (wanted, called) =
+            match self.may_call(connection, now, &patient, &center, (&book, standing)).await? {
+                Ok(wanted) => wanted,
+                Err(reason) => return Ok(Err(reason)),
+            };
         let slot = match wanted {
             Wanted::Slot(slot) => slot,
             Wanted::New(number, episode) => {
-                let closes_at =
-                    DateTime::from_parts(civil(now).date(), Window::of(&center).closes_at());
+                let closes_at = DateTime::from_parts(civil(now).date(), called.window.closes_at());
                 let slot = NewSlot {
                     episode,
                     patient: patient.id,
@@ -302,11 +318,14 @@ impl Within<'_> {
                     number,
                     due_from: now,
                     due_to: (now + PATIENCE).min(timestamp(closes_at)),
+                    kind: SlotKind::ByHand,
+                    campaign: called.terms.key,
+                    rest: None,
                 };
                 self.open(connection, now, &slot).await?
             }
         };
-        let attempt = self.bring_forward(connection, now, &slot, &patient, &center, policy).await?;
+        let attempt = self.bring_forward(connection, now, &slot, &patient, &called).await?;
         let entry =
             AuditEntry { patient: Some(patient.id), object: attempt.to_string(), ..entry.clone() };
         audit::append(connection, now, &entry).await?;
@@ -320,13 +339,13 @@ impl Within<'_> {
         now: Timestamp,
         patient: &Patient,
         center: &HealthCenter,
-        policy: &Policy,
-    ) -> Result<Result<Wanted, NotNow>, StoreError> {
+        (book, standing): (&Book, &Arc<Terms>),
+    ) -> Result<Result<(Wanted, Called), NotNow>, StoreError> {
         let today = civil(now).date();
         if !installation::may_dial(connection).await? {
             return Ok(Err(NotNow::Stopped));
         }
-        if patient.phones.is_empty() {
+        if patient.callable().is_empty() {
             return Ok(Err(NotNow::NoPhone));
         }
         let episode = find_active_episode(connection, patient.id).await?;
@@ -337,12 +356,20 @@ impl Within<'_> {
         if pauses.iter().any(|pause| pause.ended.is_none() && pause.first_day <= today) {
             return Ok(Err(NotNow::Paused));
         }
-        if !Window::of(center).is_open(now) {
+        if let Some(why) = episode.arrangement.held().filter(|why| *why == Held::DoctorsOrder) {
+            return Ok(Err(NotNow::Held(why)));
+        }
+        let terms = book.in_force(center.id, &episode.arrangement, standing);
+        if terms.state != State::Running {
+            return Ok(Err(NotNow::CampaignRests(terms.state)));
+        }
+        let day = terms.terms.day(today, center, &book.calendar(center.id));
+        if day.rest.is_some() || !day.window.is_open(now) {
             return Ok(Err(NotNow::OutsideHours));
         }
         let emergency = emergency_of(connection, patient.id, now - LATELY).await?;
-        if let Some(until) = emergency.map(|at| at + policy.after_emergency).filter(|at| *at > now)
-        {
+        let quiet = terms.terms.retry.after_emergency;
+        if let Some(until) = emergency.map(|at| at + quiet).filter(|at| *at > now) {
             return Ok(Err(NotNow::KeptFree(until)));
         }
         let slots = slots_on_day(connection, patient.id, today).await?;
@@ -350,12 +377,14 @@ impl Within<'_> {
             return Ok(Err(NotNow::OnTheLine));
         }
         let open = slots.iter().find(|slot| slot.state == SlotState::Due && slot.due_to > now);
+        let called = Called { terms, window: day.window };
         if let Some(open) = open {
-            return Ok(Ok(Wanted::Slot(open.clone())));
+            return Ok(Ok((Wanted::Slot(open.clone()), called)));
         }
-        // Planned slots keep their numbers, which begin at 1.
-        let free = (1..=4).rev().find(|number| slots.iter().all(|slot| slot.number != *number));
-        Ok(free.map(|number| Wanted::New(number, episode.id)).ok_or(NotNow::NoFreeSlot))
+        // Planned slots keep their numbers, which are 1 to 4.
+        let free = (5..=99).find(|number| slots.iter().all(|slot| slot.number != *number));
+        let wanted = free.map(|number| (Wanted::New(number, episode.id), called));
+        Ok(wanted.ok_or(NotNow::NoFreeSlot))
     }
 
     async fn open(
@@ -377,16 +406,15 @@ impl Within<'_> {
         now: Timestamp,
         slot: &Slot,
         patient: &Patient,
-        center: &HealthCenter,
-        policy: &Policy,
+        called: &Called,
     ) -> Result<AttemptId, StoreError> {
         const BEGIN: &str = "update slot set due_from = $2 \
             where id = $1 and state = 'due' and due_from > $2";
-        const FORWARD: &str = "update attempt set due_at = $2 \
-            where id = $1 and state = 'due' and due_at > $2";
-        const ADD: &str = "insert into attempt \
-            (id, slot_id, patient_id, number, phone, due_at, state, created_at) \
-            values ($1, $2, $3, $4, $5, $6, 'due', $6)";
+        const FORWARD: &str = "update attempt set due_at = $2, priority = $3 \
+            where id = $1 and state = 'due'";
+        const ADD: &str = "insert into attempt (id, slot_id, patient_id, number, phone, due_at, \
+            state, created_at, campaign_id, campaign_version, priority) \
+            values ($1, $2, $3, $4, $5, $6, 'due', $6, $7, $8, $9)";
         sqlx::query(BEGIN)
             .bind(slot.id.to_string())
             .bind(millis(now))
@@ -396,13 +424,15 @@ impl Within<'_> {
         if let Some(due) = attempts.iter().find(|attempt| attempt.state == AttemptState::Due) {
             sqlx::query(FORWARD)
                 .bind(due.id.to_string())
-                .bind(millis(now))
+                .bind(millis(due.due_at.min(now)))
+                .bind(Precedence::Urgent.rank())
                 .execute(connection)
                 .await?;
             return Ok(due.id);
         }
-        let phones: Vec<_> = patient.phones.iter().map(|phone| phone.number.clone()).collect();
-        let phone = match policy.next(slot, &attempts, &phones, &Window::of(center)) {
+        let phones = patient.callable();
+        let policy = &called.terms.terms.retry;
+        let phone = match policy.next(slot, &attempts, &phones, &called.window) {
             Next::At { phone, .. } => phone,
             // The rules would not call again; somebody wants it all the same.
             Next::Stop(..) | Next::Underway => 0,
@@ -417,6 +447,9 @@ impl Within<'_> {
             .bind(i64::from(number))
             .bind(phone.e164())
             .bind(millis(now))
+            .bind(called.terms.key.map(|key| key.campaign.to_string()))
+            .bind(called.terms.key.map(|key| i64::from(key.version)))
+            .bind(Precedence::Urgent.rank())
             .execute(connection)
             .await?;
         Ok(id)
@@ -489,6 +522,12 @@ struct Page<'a> {
     filter: &'a PlanFilter,
     limit: u32,
     offset: u32,
+}
+
+/// By which terms a call by hand is made.
+struct Called {
+    terms: InForce,
+    window: Window,
 }
 
 /// Which slot a call by hand is for.

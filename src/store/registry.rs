@@ -1,6 +1,7 @@
 //! Rows of the registry: health centres, patients, telephones, episodes.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -10,7 +11,10 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
-use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{
+    Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag, Weekdays,
+    arrangement,
+};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
 
@@ -155,13 +159,18 @@ pub(super) async fn save(
         None => insert_patient(connection, now, patient).await?,
         Some(known) => {
             saved.id = known.id;
+            // A list says nothing of who agreed to be called.
+            for phone in &mut saved.phones {
+                let before = known.phones.iter().find(|one| one.number == phone.number);
+                phone.may_call = before.is_none_or(|before| before.may_call);
+            }
             if saved != *known {
                 update_patient(connection, now, &saved).await?;
                 changed = true;
             }
         }
     }
-    if known.as_ref().is_none_or(|known| known.phones != patient.phones) {
+    if known.as_ref().is_none_or(|known| known.phones != saved.phones) {
         replace_phones(connection, &saved).await?;
     }
     if let Some(episode) = episode {
@@ -218,7 +227,7 @@ macro_rules! patient_columns {
     () => {
         "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
          p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-         f.number, f.role"
+         f.number, f.role, f.consent"
     };
 }
 pub(super) use patient_columns;
@@ -251,7 +260,9 @@ pub(super) fn fold_patients(rows: &[AnyRow]) -> Result<Vec<Patient>, StoreError>
             && let Some(patient) = patients.last_mut()
         {
             let role = fields.word("role", PhoneRole::parse)?;
-            patient.phones.push(PatientPhone { number: fields.parsed("number")?, role });
+            let may_call = fields.text("consent")? == "given";
+            let number = fields.parsed("number")?;
+            patient.phones.push(PatientPhone { number, role, may_call });
         }
     }
     Ok(patients)
@@ -299,13 +310,30 @@ pub(super) async fn patients_on(
     fold_patients(&rows)
 }
 
+/// The columns of episodes, as `e`, that [`episode`] reads.
+macro_rules! episode_columns {
+    () => {
+        "e.id, e.patient_id, e.first_day, e.last_day, e.call_times, e.campaign_id, e.weekdays, \
+         e.tolerance_minutes, e.channel, e.no_automation"
+    };
+}
+pub(super) use episode_columns;
+
+/// Selects episodes, as `e`, under the names that [`episode`] reads.
+macro_rules! select_episodes {
+    ($rest:literal) => {
+        concat!("select ", $crate::store::registry::episode_columns!(), " from episode e ", $rest)
+    };
+}
+pub(super) use select_episodes;
+
 /// The active episodes that cover a day, by patient: each has at most one.
 pub(super) async fn episodes_on(
     connection: &mut AnyConnection,
     date: Date,
 ) -> Result<HashMap<PatientId, Episode>, StoreError> {
-    const ON: &str = "select id, patient_id, first_day, last_day, call_times from episode \
-        where state = 'active' and first_day <= $1 and last_day >= $1";
+    const ON: &str =
+        select_episodes!("where e.state = 'active' and e.first_day <= $1 and e.last_day >= $1");
     let rows = sqlx::query(ON).bind(date.to_string()).fetch_all(connection).await?;
     rows.iter().map(|row| episode(row).map(|episode| (episode.patient, episode))).collect()
 }
@@ -314,8 +342,7 @@ pub(super) async fn episode_by_id(
     connection: &mut AnyConnection,
     id: EpisodeId,
 ) -> Result<Episode, StoreError> {
-    const BY_ID: &str =
-        "select id, patient_id, first_day, last_day, call_times from episode where id = $1";
+    const BY_ID: &str = select_episodes!("where e.id = $1");
     episode(&sqlx::query(BY_ID).bind(id.to_string()).fetch_one(connection).await?)
 }
 
@@ -335,8 +362,7 @@ pub(super) async fn find_active_episode(
     connection: &mut AnyConnection,
     patient: PatientId,
 ) -> Result<Option<Episode>, StoreError> {
-    const ACTIVE: &str = "select id, patient_id, first_day, last_day, call_times from episode \
-        where patient_id = $1 and state = 'active'";
+    const ACTIVE: &str = select_episodes!("where e.patient_id = $1 and e.state = 'active'");
     let row = sqlx::query(ACTIVE).bind(patient.to_string()).fetch_optional(connection).await?;
     row.as_ref().map(episode).transpose()
 }
@@ -352,6 +378,14 @@ pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
         call_times: call_times
             .collect::<Result<_, _>>()
             .map_err(|_| fields.corrupt("call_times"))?,
+        arrangement: Arrangement {
+            campaign: fields.parsed_or_null("campaign_id")?,
+            weekdays: Weekdays::from_bits(fields.integer("weekdays")?)
+                .ok_or_else(|| fields.corrupt("weekdays"))?,
+            tolerance: fields.integer_or_null("tolerance_minutes")?.map(Duration::from_mins),
+            channel: fields.word("channel", arrangement::Channel::parse)?,
+            no_automation: fields.text_or_null("no_automation")?.map(|why| why.to_owned().into()),
+        },
     })
 }
 
@@ -424,8 +458,8 @@ pub(super) async fn replace_phones(
     patient: &Patient,
 ) -> Result<(), StoreError> {
     const CLEAR: &str = "delete from patient_phone where patient_id = $1";
-    const INSERT: &str = "insert into patient_phone (patient_id, position, number, role) \
-        values ($1, $2, $3, $4)";
+    const INSERT: &str = "insert into patient_phone (patient_id, position, number, role, consent) \
+        values ($1, $2, $3, $4, $5)";
     sqlx::query(CLEAR).bind(patient.id.to_string()).execute(&mut *connection).await?;
     for (position, phone) in (1_i64..).zip(&patient.phones) {
         sqlx::query(INSERT)
@@ -433,6 +467,7 @@ pub(super) async fn replace_phones(
             .bind(position)
             .bind(phone.number.e164())
             .bind(phone.role.as_str())
+            .bind(if phone.may_call { "given" } else { "refused" })
             .execute(&mut *connection)
             .await?;
     }
@@ -450,11 +485,15 @@ async fn save_episode(
         updated_at = $5 where id = $1";
     const END: &str = "update episode set state = 'ended', updated_at = $2 where id = $1";
     const INSERT: &str = "insert into episode \
-        (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state) \
-        values ($1, $2, $3, $4, $5, $5, $6, 'active')";
+        (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state, \
+        campaign_id, weekdays, tolerance_minutes, channel, no_automation) \
+        values ($1, $2, $3, $4, $5, $5, $6, 'active', $7, $8, $9, $10, $11)";
     let call_times: Vec<_> = wanted.call_times.iter().copied().map(time_of_day).collect();
+    let arrangement = &wanted.arrangement;
     if let Some(active) = find_active_episode(connection, patient).await? {
-        let same = Episode { id: active.id, patient, ..wanted.clone() };
+        // A list says nothing of what was agreed besides.
+        let arrangement = active.arrangement.clone();
+        let same = Episode { id: active.id, patient, arrangement, ..wanted.clone() };
         if active == same {
             return Ok(false);
         }
@@ -485,9 +524,19 @@ async fn save_episode(
         .bind(call_times.join(" "))
         .bind(millis(now))
         .bind(patient.to_string())
+        .bind(arrangement.campaign.map(|id| id.to_string()))
+        .bind(i64::from(arrangement.weekdays.bits()))
+        .bind(arrangement.tolerance.map(whole_minutes))
+        .bind(arrangement.channel.as_str())
+        .bind(arrangement.no_automation.as_ref().map(|why| why.expose().as_str()))
         .execute(connection)
         .await?;
     Ok(true)
+}
+
+/// A duration as it is stored.
+pub(super) fn whole_minutes(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs() / 60).unwrap_or(i64::MAX)
 }
 
 /// Nobody is called after the last day.

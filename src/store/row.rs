@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::base::id::{AttemptId, SlotId};
 use crate::call::{Completion, Respondent};
-use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
+use crate::campaign::{Attempt, AttemptState, Slot, SlotKind, SlotState, VersionKey};
 use crate::ivr::{Answer, Entry};
 use crate::observation::{Channel, Observation};
 use crate::store::StoreError;
@@ -120,7 +120,7 @@ pub(super) fn millis(at: Timestamp) -> i64 {
 macro_rules! slot_columns {
     () => {
         "s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, s.state, \
-         s.reason, s.pause_id"
+         s.reason, s.pause_id, s.kind, s.campaign_id, s.campaign_version"
     };
 }
 pub(super) use slot_columns;
@@ -146,7 +146,15 @@ pub(super) fn slot(row: &AnyRow) -> Result<Slot, StoreError> {
         state: fields.word("state", SlotState::parse)?,
         reason: fields.text_or_null("reason")?.map(str::to_owned),
         pause: fields.parsed_or_null("pause_id")?,
+        kind: fields.word("kind", SlotKind::parse)?,
+        campaign: version_key(fields)?,
     })
+}
+
+fn version_key(fields: Fields<'_>) -> Result<Option<VersionKey>, StoreError> {
+    let campaign = fields.parsed_or_null("campaign_id")?;
+    let version = fields.integer_or_null("campaign_version")?;
+    Ok(campaign.zip(version).map(|(campaign, version)| VersionKey { campaign, version }))
 }
 
 /// The columns of attempts, as `a`, that [`attempt`] reads.

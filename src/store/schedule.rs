@@ -8,13 +8,17 @@ use jiff::civil::Date;
 use sqlx::AnyConnection;
 
 use crate::base::clock::civil;
-use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
+use crate::base::id::{AttemptId, CampaignId, EpisodeId, PatientId, SlotId};
 use crate::campaign::plan::PhonesInUse;
+use crate::campaign::programme::State;
 use crate::campaign::retry::SPACING;
-use crate::campaign::{Attempt, NewSlot, PlannedAttempt, Slot, SlotState};
-use crate::registry::{Episode, HealthCenter, Patient};
+use crate::campaign::terms::Rest;
+use crate::campaign::{Attempt, Book, NewSlot, PlannedAttempt, Slot, SlotState};
+use crate::registry::{Arrangement, Episode, HealthCenter, Patient};
 use crate::store::pause::{Hold, held_slots, pauses_from, skip_for};
-use crate::store::registry::{center_of, episodes_on, health_centers, patient, patients_on};
+use crate::store::registry::{
+    center_of, episode_by_id, episodes_on, health_centers, patient, patients_on,
+};
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{Store, StoreError, Topic};
 
@@ -51,6 +55,8 @@ pub struct SlotToPlan {
     /// A pause holds on its day, or the observation was ended: skip it
     /// ([`Store::skip_held_slot`]) instead.
     pub is_held: bool,
+    /// What was agreed with the patient.
+    pub arrangement: Arrangement,
 }
 
 impl Store {
@@ -118,6 +124,10 @@ impl Store {
                 continue;
             }
             opened += 1;
+            if let Some(rest) = &slot.rest {
+                rest_slot(session.connection(), now, id, rest).await?;
+                continue;
+            }
             let pauses = paused.get(&slot.patient).into_iter().flatten();
             if let Some((_, pause)) = pauses.into_iter().find(|(days, _)| days.contains(&slot.date))
             {
@@ -130,25 +140,47 @@ impl Store {
         Ok(opened)
     }
 
-    /// Due slots inside their window that have no attempt due or under way, the oldest first.
+    /// Due slots inside their window that have no attempt due or under way: of each campaign that
+    /// runs, and of patients without one, the oldest ones first, so that no campaign hides another.
     pub async fn slots_to_plan(
         &self,
         now: Timestamp,
+        book: &Book,
         limit: u32,
     ) -> Result<Vec<SlotToPlan>, StoreError> {
-        const TO_PLAN: &str = select_slots!(
+        const OF_CAMPAIGN: &str = select_slots!(
             "where s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
-             and not exists (select 1 from attempt a where a.slot_id = s.id \
-             and a.state in ('due', 'dialing', 'talking')) \
+             and s.campaign_id = $3 and not exists (select 1 from attempt a \
+             where a.slot_id = s.id and a.state in ('due', 'dialing', 'talking')) \
+             order by s.due_from, s.id limit $2"
+        );
+        const OF_NONE: &str = select_slots!(
+            "where s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
+             and s.campaign_id is null and not exists (select 1 from attempt a \
+             where a.slot_id = s.id and a.state in ('due', 'dialing', 'talking')) \
              order by s.due_from, s.id limit $2"
         );
         let mut session = self.read().await?;
         let connection = session.connection();
-        let rows = sqlx::query(TO_PLAN)
-            .bind(millis(now))
-            .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await?;
+        let mut running: Vec<CampaignId> = book
+            .campaigns()
+            .filter(|campaign| campaign.state == State::Running)
+            .map(|campaign| campaign.id)
+            .collect();
+        running.sort();
+        let share = (limit as usize / (running.len() + 1)).max(64.min(limit as usize));
+        let share = i64::try_from(share).unwrap_or(i64::MAX);
+        let mut rows =
+            sqlx::query(OF_NONE).bind(millis(now)).bind(share).fetch_all(&mut *connection).await?;
+        for campaign in running {
+            let more = sqlx::query(OF_CAMPAIGN)
+                .bind(millis(now))
+                .bind(share)
+                .bind(campaign.to_string())
+                .fetch_all(&mut *connection)
+                .await?;
+            rows.extend(more);
+        }
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -163,6 +195,7 @@ impl Store {
             let attempts = attempts_at(connection, slot.id).await?;
             let emergency_at = emergencies.get(&slot.patient).copied();
             let is_held = held.contains(&slot.id);
+            let arrangement = episode_by_id(connection, slot.episode).await?.arrangement;
             slots.push(SlotToPlan {
                 slot,
                 patient,
@@ -170,6 +203,7 @@ impl Store {
                 attempts,
                 emergency_at,
                 is_held,
+                arrangement,
             });
         }
         Ok(slots)
@@ -178,11 +212,15 @@ impl Store {
     /// When a due slot begins or ends next; in the past if one has ended that
     /// [`Self::expire_slots`] would settle.
     pub async fn next_slot_change(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        const NEXT: &str = "select min(case when s.due_from > $1 then s.due_from else s.due_to end) \
-            as changes_at from slot s where s.state = 'due'";
+        const BEGINS: &str = "select min(s.due_from) as at from slot s \
+            where s.state = 'due' and s.due_from > $1";
+        const ENDS: &str = "select min(s.due_to) as at from slot s where s.state = 'due'";
         let mut session = self.glance().await?;
-        let row = sqlx::query(NEXT).bind(millis(now)).fetch_one(session.connection()).await?;
-        Fields::new("slot", &row).time_or_null("changes_at")
+        let row = sqlx::query(BEGINS).bind(millis(now)).fetch_one(session.connection()).await?;
+        let begins = Fields::new("slot", &row).time_or_null("at")?;
+        let row = sqlx::query(ENDS).fetch_one(session.connection()).await?;
+        let ends = Fields::new("slot", &row).time_or_null("at")?;
+        Ok(begins.into_iter().chain(ends).min())
     }
 
     /// The telephones that are being called or about to be, and those that were a short while ago.
@@ -217,9 +255,9 @@ impl Store {
         const LOCK: &str = "update slot set state = state where id = $1 and state = 'due' \
             and not exists (select 1 from attempt a where a.slot_id = slot.id \
             and a.state in ('due', 'dialing', 'talking')) returning patient_id";
-        const ADD: &str = "insert into attempt \
-            (id, slot_id, patient_id, number, phone, due_at, state, created_at) \
-            values ($1, $2, $3, $4, $5, $6, 'due', $7) on conflict do nothing";
+        const ADD: &str = "insert into attempt (id, slot_id, patient_id, number, phone, due_at, \
+            state, created_at, campaign_id, campaign_version, priority) \
+            values ($1, $2, $3, $4, $5, $6, 'due', $7, $8, $9, $10) on conflict do nothing";
         let mut session = self.write().await?;
         let row = sqlx::query(LOCK)
             .bind(planned.slot.to_string())
@@ -236,6 +274,9 @@ impl Store {
             .bind(planned.phone.e164())
             .bind(millis(planned.due_at))
             .bind(millis(now))
+            .bind(planned.campaign.map(|key| key.campaign.to_string()))
+            .bind(planned.campaign.map(|key| i64::from(key.version)))
+            .bind(planned.priority.rank())
             .execute(session.connection())
             .await?;
         if done.rows_affected() == 0 {
@@ -296,6 +337,30 @@ impl Store {
     }
 }
 
+/// Settles a slot on whose day its campaign calls nobody. If staff are to call instead, it is
+/// settled as one that nobody tried, and so becomes a matter for them.
+async fn rest_slot(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    slot: SlotId,
+    rest: &Rest,
+) -> Result<(), StoreError> {
+    const SETTLE: &str = "update slot set state = $2, reason = $3, settled_at = $4 \
+        where id = $1 and state = 'due'";
+    let state = match rest {
+        Rest::Weekday | Rest::Skipped(_) => SlotState::Skipped,
+        Rest::Staff(_) => SlotState::Expired,
+    };
+    sqlx::query(SETTLE)
+        .bind(slot.to_string())
+        .bind(state.as_str())
+        .bind(rest.reason())
+        .bind(millis(now))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Opens a slot, if there is none of its number. Whether it did.
 pub(super) async fn open_slot(
     connection: &mut AnyConnection,
@@ -304,8 +369,8 @@ pub(super) async fn open_slot(
     slot: &NewSlot,
 ) -> Result<bool, StoreError> {
     const OPEN: &str = "insert into slot \
-        (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at) \
-        values ($1, $2, $3, $4, $5, $6, $7, 'due', $8) \
+        (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at, kind, \
+        campaign_id, campaign_version) values ($1, $2, $3, $4, $5, $6, $7, 'due', $8, $9, $10, $11) \
         on conflict (episode_id, date, number) do nothing";
     let done = sqlx::query(OPEN)
         .bind(id.to_string())
@@ -316,6 +381,9 @@ pub(super) async fn open_slot(
         .bind(millis(slot.due_from))
         .bind(millis(slot.due_to))
         .bind(millis(now))
+        .bind(slot.kind.as_str())
+        .bind(slot.campaign.map(|key| key.campaign.to_string()))
+        .bind(slot.campaign.map(|key| i64::from(key.version)))
         .execute(connection)
         .await?;
     Ok(done.rows_affected() > 0)

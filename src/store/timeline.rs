@@ -12,7 +12,7 @@ use crate::registry::{Contact, Episode, HealthCenter, Patient, Pause, StaffNote}
 use crate::store::care::{changes_of, contacts_of, notes_of};
 use crate::store::escalate::case_views;
 use crate::store::pause::pauses_of;
-use crate::store::registry::{center_of, episode, health_centers, patient};
+use crate::store::registry::{center_of, episode, episode_columns, health_centers, patient};
 use crate::store::retention::consent_of;
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{CaseFilter, CaseView, PatientChange, StoreError, Way, Within};
@@ -93,10 +93,13 @@ impl Within<'_> {
     ) -> Result<CarePlan, StoreError> {
         const CLINIC: &str = "select p.clinic_id from patient p where p.id = $1 \
             and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3)";
-        const EPISODE: &str = "select e.id, e.patient_id, e.first_day, e.last_day, e.call_times, \
-            e.state from episode e where e.patient_id = $1 \
-            order by case when e.state = 'active' then 0 else 1 end, e.last_day desc, \
-            e.created_at desc limit 1";
+        const EPISODE: &str = concat!(
+            "select ",
+            episode_columns!(),
+            ", e.state from episode e where e.patient_id = $1 \
+             order by case when e.state = 'active' then 0 else 1 end, e.last_day desc, \
+             e.created_at desc limit 1"
+        );
         const SLOTS: &str = select_slots!(
             "where s.patient_id = $1 and s.date >= $2 and s.date <= $3 order by s.date, s.number"
         );

@@ -11,7 +11,7 @@ use sqlx::AnyConnection;
 
 use crate::base::Private;
 use crate::base::id::{EpisodeId, ImportBatchId, PatientId};
-use crate::registry::{Episode, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{Arrangement, Episode, Patient, PatientPhone, PhoneRole, RiskFlag};
 use crate::store::registry::{
     find_active_episode, patient, replace_phones, skip_slots_after, time_of_day, update_patient,
 };
@@ -108,7 +108,11 @@ impl Snapshot {
     fn patient(&self, now: &Patient) -> Result<Patient, StoreError> {
         let phones = self.phones.iter().map(|(number, role)| {
             let role = PhoneRole::parse(role).ok_or_else(unreadable)?;
-            Ok(PatientPhone { number: number.parse().map_err(|_| unreadable())?, role })
+            let number = number.parse().map_err(|_| unreadable())?;
+            // Lists know nothing of consent, so it stays as it is.
+            let current = now.phones.iter().find(|phone| phone.number == number);
+            let may_call = current.is_none_or(|phone| phone.may_call);
+            Ok(PatientPhone { number, role, may_call })
         });
         let risks = self.risks.iter().map(|risk| RiskFlag::parse(risk));
         Ok(Patient {
@@ -138,6 +142,8 @@ impl Days {
             first_day: self.first_day.parse().map_err(|_| unreadable())?,
             last_day: self.last_day.parse().map_err(|_| unreadable())?,
             call_times: times.collect::<Result<_, _>>().map_err(|_| unreadable())?,
+            // Lists know nothing of it, so it stays as it is.
+            arrangement: Arrangement::default(),
         })
     }
 }

@@ -36,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::base::{Clock, Private};
-use crate::campaign::{Policy, schedule};
+use crate::campaign::Terms;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::prompt::Library;
@@ -98,28 +98,13 @@ pub struct Desk {
     pub questionnaire: Arc<Questionnaire>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
-    /// When patients are called, so that a plan can be shown before the worker makes it.
-    pub calls: Arc<Calls>,
+    /// By which terms patients are called whose centre has no campaign, so that a plan can be shown
+    /// before the worker makes it.
+    pub terms: Arc<Terms>,
     /// Where recordings are, if any are kept.
     pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
-}
-
-/// The settings by which the worker plans.
-#[derive(Clone, Debug)]
-pub struct Calls {
-    /// When slots fall due.
-    pub schedule: schedule::Config,
-    /// What follows a call that did not settle its slot.
-    pub retry: Policy,
-}
-
-impl Calls {
-    /// The shipped values.
-    pub fn shipped() -> Self {
-        Self { schedule: schedule::Config::shipped(), retry: Policy::shipped() }
-    }
 }
 
 /// All routes.

@@ -31,6 +31,8 @@ pub(super) async fn turn<C: Carrier>(
         lease: road.config.lease,
         grace: road.config.grace,
         only,
+        trunk: road.config.trunk.clone(),
+        trunk_group: road.config.trunk_group.clone(),
     };
     Ok(road.store.claim_due(now.timestamp, &claimant, capacity).await?)
 }

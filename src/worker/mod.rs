@@ -44,13 +44,14 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use crate::base::id::{AttemptId, PatientId};
 use crate::base::{Clock, PhoneNumber};
 use crate::call::{Carrier, Completion, Disposition, Ended, Timeline};
 use crate::campaign::pacing::{Limits, Pacer, Permit};
-use crate::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule as cadence};
+use crate::campaign::plan::Precedence;
+use crate::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::notify::Webhook;
@@ -98,10 +99,12 @@ pub struct Config {
     pub ring_timeout: Duration,
     /// Calls at once, and calls per second.
     pub limits: Limits,
-    /// When slots fall due.
-    pub schedule: cadence::Config,
-    /// What follows a call that did not settle its slot.
-    pub retry: Policy,
+    /// The terms for centres without campaigns, and of the first campaign of each.
+    pub terms: Arc<Terms>,
+    /// The name of the trunk, for what is set for it while it runs.
+    pub trunk: String,
+    /// The group that it is in: campaigns may be bound to one.
+    pub trunk_group: Option<String>,
     /// A report by another channel this long before the call makes the call needless.
     pub grace: Duration,
     /// How long an answer may take to be stored before the call is ended with an apology.
@@ -121,8 +124,9 @@ impl Config {
             lease: Duration::from_secs(30),
             ring_timeout: Duration::from_mins(1),
             limits: Limits { calls_per_second: 1.0, burst: 1, calls_at_once: 2 },
-            schedule: cadence::Config::shipped(),
-            retry: Policy::shipped(),
+            terms: Arc::new(Terms::shipped()),
+            trunk: "main".to_owned(),
+            trunk_group: None,
             grace: Duration::from_hours(3),
             patience_with_store: Duration::from_secs(5),
             poll: Duration::from_secs(1),
@@ -284,10 +288,12 @@ pub async fn call_now<C: Carrier>(
         return Ok(Err(NotCalled::NotUnderObservation));
     };
     let taken = road.store.slots_of(patient, today).await?;
-    // The first of the day asks everything. Planned slots keep their numbers, which begin at 1.
-    let free = (1..=4).rev().find(|number| taken.iter().all(|slot| slot.number != *number));
-    let number = if taken.is_empty() { Some(1) } else { free };
-    let Some(number) = number else { return Ok(Err(NotCalled::NoFreeSlot)) };
+    // Planned slots keep their numbers, which are 1 to 4.
+    let free = (5..=99).find(|number| taken.iter().all(|slot| slot.number != *number));
+    let Some(number) = free else { return Ok(Err(NotCalled::NoFreeSlot)) };
+    let book = road.store.campaigns(now.timestamp).await?;
+    let center = observed.health_center.id;
+    let in_force = book.in_force(center, &observed.episode.arrangement, &road.config.terms);
     let slot = NewSlot {
         episode: observed.episode.id,
         patient,
@@ -295,11 +301,21 @@ pub async fn call_now<C: Carrier>(
         number,
         due_from: now.timestamp,
         due_to: now.timestamp + Duration::from_mins(10),
+        kind: SlotKind::ByHand,
+        campaign: in_force.key,
+        rest: None,
     };
     road.store.open_slots(now.timestamp, std::slice::from_ref(&slot)).await?;
     let slots = road.store.slots_of(patient, today).await?;
     let slot = slots.iter().find(|slot| slot.number == number).context("the slot is gone")?.id;
-    let planned = PlannedAttempt { slot, number: 1, phone: phone.clone(), due_at: now.timestamp };
+    let planned = PlannedAttempt {
+        slot,
+        number: 1,
+        phone: phone.clone(),
+        due_at: now.timestamp,
+        campaign: in_force.key,
+        priority: Precedence::Urgent,
+    };
     road.store.add_attempt(now.timestamp, &planned).await?;
     let claims = dial::turn(road, road.clock.now(), 1, Some(patient)).await?;
     let Some(claim) = claims.first() else {
@@ -322,11 +338,19 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         let interview = talk::prepare(road, claim, road.clock.now()).await?;
         drop(turn);
         gate.pass(road).await;
-        anyhow::Ok(interview)
+        // Whoever stopped dialling meanwhile means this call, too.
+        let now = road.clock.now().timestamp;
+        let may_place = road.store.may_place(now, claim.attempt.id).await?;
+        anyhow::Ok(may_place.then_some(interview))
     });
     let mut track = None;
     let outcome = match ready.await.map_err(anyhow::Error::from).flatten() {
-        Ok(mut interview) => match dial::place(road, claim, interview.track.tap()).await {
+        Ok(None) => {
+            info!(attempt = %claim.attempt.id, "the call is put back: dialling was stopped");
+            give_back(road, claim).await;
+            return;
+        }
+        Ok(Some(mut interview)) => match dial::place(road, claim, interview.track.tap()).await {
             dial::Placed::Answered(line) => {
                 let talked = talk::hold(road, claim, interview, line).await;
                 let outcome = settle(&talked);
@@ -345,6 +369,14 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
     dial::finish(road, claim, &outcome).await;
     if let Some(track) = track {
         track.finish(road).await;
+    }
+}
+
+/// Puts back a call that was not placed. If that cannot be stored, the lease runs out, and the
+/// attempt counts as one that never reached the telephone.
+async fn give_back<C>(road: &Road<C>, claim: &Claim) {
+    if let Err(error) = road.store.give_back(claim.attempt.id, &road.config.node).await {
+        warn!(attempt = %claim.attempt.id, %error, "cannot put a call back");
     }
 }
 

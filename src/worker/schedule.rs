@@ -7,10 +7,8 @@ use tracing::{debug, info};
 
 use crate::base::Now;
 use crate::base::clock::timestamp;
-use crate::campaign::Window;
 use crate::campaign::plan::{OpenSlot, plan};
-
-use crate::campaign::schedule::slots_on;
+use crate::campaign::{Book, InForce};
 use crate::worker::{Road, Turn};
 
 /// Patients may be enrolled at any moment, by any process.
@@ -33,7 +31,12 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
         road.store.roll_health(now.timestamp).await?;
         memory.listed = Some(now.date());
     }
-    let opened = open_slots(road, now, memory).await?;
+    let started = road.store.start_campaigns(now.timestamp).await?;
+    if started > 0 {
+        info!(campaigns = started, "{started} campaigns started");
+    }
+    let book = road.store.campaigns(now.timestamp).await?;
+    let opened = open_slots(road, now, &book, memory).await?;
     let mut next = road.store.next_slot_change(now.timestamp).await?;
     let mut expired = 0;
     if next.is_some_and(|at| at <= now.timestamp) {
@@ -43,7 +46,7 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     let midnight = now.date().tomorrow().map(|date| timestamp(date.to_datetime(Time::midnight())));
     let next = next.into_iter().chain(midnight.ok()).min();
 
-    let mut slots = road.store.slots_to_plan(now.timestamp, BATCH).await?;
+    let mut slots = road.store.slots_to_plan(now.timestamp, &book, BATCH).await?;
     for held in slots.extract_if(.., |one| one.is_held) {
         road.store.skip_held_slot(now.timestamp, held.slot.id).await?;
         expired += 1;
@@ -52,21 +55,26 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
         return Ok(Turn { done: opened + expired, more: false, next });
     }
     let in_use = road.store.phones_in_use(now.timestamp).await?;
+    let terms: Vec<InForce> =
+        slots.iter().map(|one| book.of_slot(one.slot.campaign, &road.config.terms)).collect();
     let open: Vec<OpenSlot<'_>> = slots
         .iter()
-        .map(|one| OpenSlot {
+        .zip(&terms)
+        .map(|(one, terms)| OpenSlot {
             slot: &one.slot,
             attempts: &one.attempts,
-            phones: one.patient.phones.iter().map(|phone| phone.number.clone()).collect(),
-            window: Window::of(&one.health_center),
+            phones: one.patient.callable(),
+            window: book.window(terms, &one.health_center, now.timestamp),
             emergency_at: one.emergency_at,
+            terms,
+            held: one.arrangement.held(),
         })
         .collect();
     // Enough that no line is ever idle, few enough that an urgent retry need not queue for long:
     // as many attempts wait as calls can be made at once. The end of a call brings the next turn.
     let capacity = road.config.limits.calls_at_once.saturating_mul(2);
     let capacity = capacity.saturating_sub(in_use.busy.len());
-    let plan = plan(now.timestamp, &open, &in_use, capacity, &road.config.retry);
+    let plan = plan(now.timestamp, &open, &in_use, capacity);
     for planned in &plan.attempts {
         road.store.add_attempt(now.timestamp, planned).await?;
     }
@@ -79,7 +87,12 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     Ok(Turn { done, more: false, next })
 }
 
-async fn open_slots<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<usize> {
+async fn open_slots<C>(
+    road: &Road<C>,
+    now: Now,
+    book: &Book,
+    memory: &mut Memory,
+) -> anyhow::Result<usize> {
     let today = now.date();
     let is_fresh = |(date, at): (Date, Instant)| {
         date == today && now.instant.saturating_duration_since(at) < LOOK_FOR_PATIENTS_EVERY
@@ -92,10 +105,7 @@ async fn open_slots<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow:
         .episodes_on(today)
         .await?
         .iter()
-        .flat_map(|one| {
-            let window = Window::of(&one.health_center);
-            slots_on(today, &one.episode, &window, &road.config.schedule)
-        })
+        .flat_map(|one| book.slots_on(today, &one.episode, &one.health_center, &road.config.terms))
         // Who is enrolled in the afternoon is not late for the morning.
         .filter(|slot| slot.due_to > now.timestamp)
         .collect();

@@ -12,6 +12,7 @@ use tracing::{error, warn};
 use crate::base::Now;
 use crate::base::clock::civil;
 use crate::call::{Carrier, Clip, Completion, Ended, Line, LineEvent, Respondent};
+use crate::campaign::{SlotKind, Terms};
 use crate::escalation::RuleSet;
 use crate::escalation::evaluate::{PatientFacts, concern, evaluate};
 use crate::ivr::session::{Input, Output, Profile, Session, utterances};
@@ -65,7 +66,7 @@ pub(super) async fn prepare<C: Carrier>(
 ) -> anyhow::Result<Interview> {
     takes::refresh(&road.store, &road.library).await?;
     let track = Track::prepare(road, claim, now).await;
-    let profile = profile(claim, now, &track);
+    let profile = profile(claim, now, &track, &road.config.terms);
     let needed = utterances(&road.questionnaire, &profile);
     let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
     let library = Arc::clone(&road.library);
@@ -260,7 +261,7 @@ fn far() -> Instant {
     Instant::now()
 }
 
-fn profile(claim: &Claim, now: Now, track: &Track) -> Profile {
+fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile {
     let patient = &claim.patient;
     let born = patient.birth_date.expose();
     let family_name = patient.kana.expose().split([' ', '　']).next().unwrap_or_default();
@@ -272,7 +273,7 @@ fn profile(claim: &Claim, now: Now, track: &Track) -> Profile {
         has_thermometer: patient.has_thermometer,
         has_oximeter: patient.has_oximeter,
         slow_speech: patient.slow_speech,
-        script: if claim.slot.number == 1 { Script::Full } else { Script::Short },
+        script: script(claim, standing),
         family_may_answer: patient.phones.iter().any(|phone| phone.role == PhoneRole::Family),
         answered: claim
             .answered
@@ -285,6 +286,15 @@ fn profile(claim: &Claim, now: Now, track: &Track) -> Profile {
         is_recorded: track.is_announced(),
         takes_messages: track.takes_messages(),
     }
+}
+
+/// What is asked: everything, unless the campaign's terms want it short. Staff who ask for a call
+/// want to hear everything.
+fn script(claim: &Claim, standing: &Terms) -> Script {
+    let rule = claim.terms.as_ref().map_or(standing.short_script, |terms| terms.short_script);
+    let day = (claim.slot.date - claim.episode.first_day).get_days() + 1;
+    let is_planned = claim.slot.kind == SlotKind::Planned;
+    if is_planned && rule.is_short(claim.slot.number, day) { Script::Short } else { Script::Full }
 }
 
 /// The next agreed time of day, today or tomorrow, while the episode lasts.

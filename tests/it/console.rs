@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::Private;
 use mimamori::base::id::{ClinicId, HealthCenterId};
+use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
@@ -22,7 +23,7 @@ use mimamori::sim::Temper;
 use mimamori::store::{NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Kept, Mark, MarkKind, Policy, Scope};
 use mimamori::web::auth::SecondFactor;
-use mimamori::web::{self, Calls, Desk};
+use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -67,7 +68,7 @@ impl Console {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls::shipped()),
+            terms: Arc::new(Terms::shipped()),
             archive: Some(archive),
             config: Arc::new(config),
         };

@@ -246,7 +246,7 @@ impl World {
             slow_speech: false,
             lives_alone: true,
             risks: Vec::new(),
-            phones: vec![PatientPhone { number: phone, role: PhoneRole::Home }],
+            phones: vec![PatientPhone { number: phone, role: PhoneRole::Home, may_call: true }],
         };
         let episode = Episode {
             id: self.store.mint(NOW()),
@@ -254,6 +254,7 @@ impl World {
             first_day: DAY,
             last_day: DAY.saturating_add(7.days()),
             call_times: vec![time(9, 0, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         self.store.import_patient(NOW(), &patient, Some(&episode)).await.unwrap();
         let within = self.store.within(Scope { center: center.id, clinic: None });

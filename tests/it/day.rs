@@ -11,7 +11,9 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::id::ClinicId;
 use mimamori::base::{Clock, Now};
-use mimamori::campaign::{PlannedAttempt, Policy, SlotState, schedule};
+use mimamori::campaign::Terms;
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{PlannedAttempt, SlotState};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -19,7 +21,7 @@ use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
 use mimamori::store::{AuditFilter, NodeStatus, SignedIn, Stage, TrunkWord};
-use mimamori::web::{self, Calls, Desk};
+use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 
 use crate::health::{DAY, Town, at, claimant, number};
@@ -71,10 +73,7 @@ impl Desktop {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls {
-                schedule: schedule::Config::shipped(),
-                retry: Policy::shipped(),
-            }),
+            terms: Arc::new(Terms::shipped()),
             archive: None,
             config: Arc::new(web::Config::shipped()),
         };
@@ -191,7 +190,14 @@ async fn a_nurse_reads_in_a_row_what_to_do() {
     town.concern(0, Priority::P1, at(9, 1)).await;
     let slot = town.slot(1, DAY).await;
     let phone = number(2);
-    let planned = PlannedAttempt { slot, number: 1, phone, due_at: at(10, 20) };
+    let planned = PlannedAttempt {
+        slot,
+        number: 1,
+        phone,
+        due_at: at(10, 20),
+        campaign: None,
+        priority: Precedence::First,
+    };
     store.add_attempt(at(9, 0), &planned).await.unwrap();
     let slot = town.slot(2, DAY).await;
     store.close_slot(at(9, 30), slot, SlotState::Unreached, None).await.unwrap();
@@ -287,7 +293,14 @@ async fn everything_is_stopped_and_begun_again_by_those_who_may() {
     store.save_node_status(&node(at(12, 0))).await.unwrap();
     desktop.get("scheduler", "/").await.has(&["架電できます", "すべての架電を止める"]);
     let slot = town.slot(0, DAY).await;
-    let planned = PlannedAttempt { slot, number: 1, phone: number(1), due_at: at(9, 0) };
+    let planned = PlannedAttempt {
+        slot,
+        number: 1,
+        phone: number(1),
+        due_at: at(9, 0),
+        campaign: None,
+        priority: Precedence::First,
+    };
     store.add_attempt(at(9, 0), &planned).await.unwrap();
 
     let stop = |csrf: &str, reason: &str| format!("csrf={csrf}&reason={reason}");
@@ -351,7 +364,14 @@ async fn who_watches_is_told_at_once_and_of_their_own_centre() {
     {
         assert!(heard.contains(word), "{word} is missing in {heard}");
     }
-    let planned = PlannedAttempt { slot, number: 1, phone: number(1), due_at: at(9, 0) };
+    let planned = PlannedAttempt {
+        slot,
+        number: 1,
+        phone: number(1),
+        due_at: at(9, 0),
+        campaign: None,
+        priority: Precedence::First,
+    };
     store.add_attempt(at(9, 0), &planned).await.unwrap();
     store.claim_due(at(9, 0), &claimant(), 1).await.unwrap();
     hear(&mut stream, &mut heard, "神●●").await;

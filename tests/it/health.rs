@@ -10,7 +10,8 @@ use mimamori::base::clock::{civil, timestamp};
 use mimamori::base::id::{AttemptId, CaseId, HealthCenterId, PatientId, SlotId};
 use mimamori::base::{Language, PhoneNumber, Private};
 use mimamori::call::{Completion, Disposition, Respondent, Timeline};
-use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotState};
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::{CaseState, Fact, Priority};
 use mimamori::ivr::{Answer, Entry, YesNo};
@@ -92,7 +93,11 @@ impl Town {
             slow_speech: false,
             lives_alone: n.is_multiple_of(2),
             risks: Vec::new(),
-            phones: vec![PatientPhone { number: number(n), role: PhoneRole::Mobile }],
+            phones: vec![PatientPhone {
+                number: number(n),
+                role: PhoneRole::Mobile,
+                may_call: true,
+            }],
         };
         let episode = Episode {
             id: self.store.mint(at(0, 0)),
@@ -100,6 +105,7 @@ impl Town {
             first_day: DAY.saturating_sub(3.days()),
             last_day: DAY.saturating_add(i64::from(n % 4).days()),
             call_times: vec![time(9, 0, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
         self.people.push((patient.clone(), episode.clone()));
@@ -120,6 +126,9 @@ impl Town {
             number: 1,
             due_from: from,
             due_to: from + Duration::from_hours(3),
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
         };
         self.store.open_slots(from, &[slot]).await.unwrap();
         self.store.slots_of(episode.patient, day).await.unwrap()[0].id
@@ -172,6 +181,8 @@ pub(crate) fn claimant() -> Claimant {
         node: "one".to_owned(),
         lease: Duration::from_mins(1),
         only: None,
+        trunk: "main".to_owned(),
+        trunk_group: None,
         grace: Duration::from_hours(3),
     }
 }
@@ -238,6 +249,8 @@ async fn live(town: &Town, seed: u64, n_steps: u32) {
                         number: dice.random_range(1..4),
                         phone: patient.phones[0].number.clone(),
                         due_at: now,
+                        campaign: None,
+                        priority: Precedence::First,
                     };
                     let _ = store.add_attempt(now, &planned).await.unwrap();
                 }
@@ -518,7 +531,14 @@ async fn a_day_has_one_of_six_states(database: Database) {
         slots.push(town.slot(n, DAY).await);
     }
     let phone = number(2);
-    let planned = PlannedAttempt { slot: slots[1], number: 1, phone, due_at: at(9, 0) };
+    let planned = PlannedAttempt {
+        slot: slots[1],
+        number: 1,
+        phone,
+        due_at: at(9, 0),
+        campaign: None,
+        priority: Precedence::First,
+    };
     store.add_attempt(at(9, 0), &planned).await.unwrap().unwrap();
     assert_eq!(store.claim_due(at(9, 0), &claimant(), 1).await.unwrap().len(), 1);
     store.close_slot(at(9, 1), slots[2], SlotState::Unreached, None).await.unwrap();

@@ -103,7 +103,7 @@ fn a_list_in_another_order_with_english_headings_is_read() {
     insta::assert_snapshot!(explained(&import), @r#"
     UTF-16LE
     - 3行目 I（血液型） この列は読み込みません / this column is not read
-    4: [PatientPhone { number: …78, role: Family }]
+    4: [PatientPhone { number: …78, role: Family, may_call: true }]
       - 4行目 B（Tel1(家族)） 先頭の0が失われていたため補いました。正しいかご確認ください / the leading 0 was missing and has been restored; please check
     "#);
     let draft = import.drafts().next().unwrap();
@@ -115,14 +115,14 @@ fn a_list_in_another_order_with_english_headings_is_read() {
 fn every_row_is_explained() {
     insta::assert_snapshot!(explained(&read("excel_cp932.csv")), @r#"
     Shift_JIS
-    2: [PatientPhone { number: …78, role: Home }, PatientPhone { number: …78, role: Mobile }]
+    2: [PatientPhone { number: …78, role: Home, may_call: true }, PatientPhone { number: …78, role: Mobile, may_call: true }]
       - 2行目 F（電話番号1） 先頭の0が失われていたため補いました。正しいかご確認ください / the leading 0 was missing and has been restored; please check
       - 2行目 G（電話番号2） 先頭の0が失われていたため補いました。正しいかご確認ください / the leading 0 was missing and has been restored; please check
-    4: [PatientPhone { number: …79, role: Mobile }, PatientPhone { number: …70, role: Home }]
+    4: [PatientPhone { number: …79, role: Mobile, may_call: true }, PatientPhone { number: …70, role: Home, may_call: true }]
       - 4行目 5行目の方と同じ電話番号です（同じ世帯として、順に電話します） / same telephone as line 5: a household, called one by one
-    5: [PatientPhone { number: …79, role: Mobile }]
+    5: [PatientPhone { number: …79, role: Mobile, may_call: true }]
       - 5行目 4行目の方と同じ電話番号です（同じ世帯として、順に電話します） / same telephone as line 4: a household, called one by one
-    6: [PatientPhone { number: …78, role: Home }, PatientPhone { number: …78, role: Mobile }]
+    6: [PatientPhone { number: …78, role: Home, may_call: true }, PatientPhone { number: …78, role: Mobile, may_call: true }]
       - 6行目 F（電話番号1） 番号通知の指定（184）を取り除きました。発信者番号は常に通知します / the caller-ID prefix 184 was removed; our number is always shown
       - 6行目 H（電話番号3） 同じ番号が先の欄にもあります。1つにまとめました / the same number stands in an earlier column; kept once
       - 6行目 M（架電時刻2） 同じ時刻が重なっています。1つにまとめました / the same time stands twice; kept once
@@ -162,13 +162,13 @@ fn every_fault_has_its_place_and_its_remedy() {
     7: refused
       ! 7行目 B（氏名） [5文字] 文字コードで表せない文字（外字や文字化け）が含まれています。その文字を入力し直し、UTF-8で保存してください / contains characters that the encoding cannot express: type the characters again and save as UTF-8
       - 7行目 C（フリガナ） 姓と名の間に空白がありません。呼び名を確認してください / no space between family and given name: check what is said
-    9: [PatientPhone { number: …07, role: Mobile }]
+    9: [PatientPhone { number: …07, role: Mobile, may_call: true }]
     10: refused
       ! 10行目 A（管理番号） [30000007] 9行目と同じ管理番号です。同じ方ならどちらかの行を消し、別の方なら管理番号を直してください / line 9 has the same registration number: delete one line if it is the same person; else correct the number
     11: refused
       ! 11行目 A（管理番号） [1.23457E+11] 管理番号として読めません（表計算ソフトが丸めた数かもしれません）。列の書式を「文字列」にして、英数字とハイフンで40字以内で入力してください / cannot be read as a registration number (a spreadsheet may have rounded it): format the column as text and enter up to 40 letters, digits and hyphens
       ! 11行目 F（電話番号1） 電話番号がありません。市外局番から、固定電話は10桁、携帯・IP電話は11桁で入力してください（例 03-1234-5678、090-1234-5678） / no telephone number: enter 10 digits with the area code, or 11 digits for a mobile or IP telephone (such as 03-1234-5678, 090-1234-5678)
-    12: [PatientPhone { number: …09, role: Mobile }]
+    12: [PatientPhone { number: …09, role: Mobile, may_call: true }]
       - 12行目 B（氏名） 氏名に「?」があります。保存時に失われた文字かもしれません / the name has a ?, perhaps a character lost while saving
       - 12行目 F（電話番号1） 先頭の0が失われていたため補いました。正しいかご確認ください / the leading 0 was missing and has been restored; please check
       - 12行目 観察終了日がないため、14日間（2021-09-15まで）としました / no last day of observation: 14 days, until 2021-09-15

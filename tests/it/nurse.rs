@@ -16,6 +16,7 @@ use mimamori::base::id::{AttemptId, CaseId, PatientId};
 use mimamori::base::{Clock, Now, Private};
 use mimamori::call::Disposition;
 use mimamori::campaign::SlotState;
+use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Deed, Outcome, Priority};
 use mimamori::ivr::{Answer, Catalog, Questionnaire};
@@ -26,7 +27,7 @@ use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
 use mimamori::store::{AuditFilter, Evaluated, NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Mark, MarkKind, Policy, Scope};
-use mimamori::web::{self, Calls, Desk};
+use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -76,7 +77,7 @@ impl Centre {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls::shipped()),
+            terms: Arc::new(Terms::shipped()),
             archive: Some(archive),
             config: Arc::new(web::Config::shipped()),
         };

@@ -9,7 +9,8 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{ClinicId, ObservationId, PatientId, PauseId, SlotId, StaffId};
 use mimamori::base::{Language, PhoneNumber, Private};
 use mimamori::call::{Completion, Disposition, Respondent, Timeline};
-use mimamori::campaign::{NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{Book, NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
 use mimamori::ivr::{Answer, YesNo};
 use mimamori::registry::{
     Actor, AuditEntry, ConsoleLanguage, Contact, Episode, HealthCenter, Patient, PatientPhone,
@@ -116,7 +117,11 @@ impl Ward {
             slow_speech: false,
             lives_alone: false,
             risks: vec![],
-            phones: vec![PatientPhone { number: number(n), role: PhoneRole::Mobile }],
+            phones: vec![PatientPhone {
+                number: number(n),
+                role: PhoneRole::Mobile,
+                may_call: true,
+            }],
         };
         let episode = Episode {
             id: self.store.mint(at(0, 0)),
@@ -124,6 +129,7 @@ impl Ward {
             first_day: DAY,
             last_day: DAY.saturating_add(6.days()),
             call_times: vec![time(9, 0, 0, 0), time(14, 30, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
         (id, episode)
@@ -141,7 +147,14 @@ impl Ward {
     }
 
     async fn attempt(&self, slot: SlotId, attempt: u32, n: u32, due_at: Timestamp) {
-        let planned = PlannedAttempt { slot, number: attempt, phone: number(n), due_at };
+        let planned = PlannedAttempt {
+            slot,
+            number: attempt,
+            phone: number(n),
+            due_at,
+            campaign: None,
+            priority: Precedence::First,
+        };
         self.store.add_attempt(at(6, 0), &planned).await.unwrap().unwrap();
     }
 
@@ -151,6 +164,8 @@ impl Ward {
             lease: Duration::from_mins(1),
             grace: Duration::from_hours(3),
             only: None,
+            trunk: "main".to_owned(),
+            trunk_group: None,
         };
         self.store.claim_due(now, &claimant, 10).await.unwrap()
     }
@@ -255,12 +270,12 @@ async fn a_paused_patient_is_not_called(ward: Ward) {
     let brought_back = "update slot set state = 'due', settled_at = null, pause_id = null; \
         update attempt set state = 'due'";
     postgres::execute(&ward.url, brought_back).await;
-    let planned = ward.store.slots_to_plan(at(9, 0), 10).await.unwrap();
+    let planned = ward.store.slots_to_plan(at(9, 0), &Book::default(), 10).await.unwrap();
     assert_eq!(planned.len(), 0, "an attempt is due");
     assert!(ward.claimed(at(9, 0)).await.is_empty());
     assert_eq!(ward.states(patient).await, "skipped due");
     // The day's later slot, which has no attempt, is skipped when it would be planned.
-    let planned = ward.store.slots_to_plan(at(14, 30), 10).await.unwrap();
+    let planned = ward.store.slots_to_plan(at(14, 30), &Book::default(), 10).await.unwrap();
     assert!(planned.len() == 1 && planned[0].is_held);
     assert!(ward.store.skip_held_slot(at(14, 30), planned[0].slot.id).await.unwrap());
     assert_eq!(ward.states(patient).await, "skipped skipped");
@@ -276,7 +291,7 @@ async fn a_pause_that_begins_during_a_call_holds_its_retry(ward: Ward) {
     assert_eq!(ward.states(patient).await, "in_progress skipped", "a call goes on");
     ward.store.finish_attempt(at(9, 3), claim.attempt.id, &unanswered()).await.unwrap();
     assert_eq!(ward.states(patient).await, "due skipped");
-    let planned = ward.store.slots_to_plan(at(9, 4), 10).await.unwrap();
+    let planned = ward.store.slots_to_plan(at(9, 4), &Book::default(), 10).await.unwrap();
     assert!(planned[0].is_held);
     assert!(ward.store.skip_held_slot(at(9, 4), slots[0]).await.unwrap());
     assert_eq!(ward.states(patient).await, "skipped skipped");
@@ -292,7 +307,7 @@ async fn ending_a_pause_brings_back_what_is_still_possible(ward: Ward) {
     assert_eq!(ward.states(patient).await, "skipped due");
     let again = within.end_pause(at(12, 1), ward.nurse, patient, pause).await.unwrap();
     assert_eq!(again, Resumed::AlreadyOver);
-    let planned = ward.store.slots_to_plan(at(14, 30), 10).await.unwrap();
+    let planned = ward.store.slots_to_plan(at(14, 30), &Book::default(), 10).await.unwrap();
     assert!(planned.len() == 1 && !planned[0].is_held);
     let unknown = within.end_pause(at(12, 1), ward.nurse, patient, ward.store.mint(at(1, 0))).await;
     assert_eq!(refused(unknown), "no such pause");
@@ -344,7 +359,7 @@ async fn who_is_no_longer_observed_is_not_called_again(ward: Ward) {
     }
     assert_eq!(ward.states(patient).await, "in_progress skipped");
     ward.store.finish_attempt(at(9, 3), claim.attempt.id, &unanswered()).await.unwrap();
-    let planned = ward.store.slots_to_plan(at(9, 4), 10).await.unwrap();
+    let planned = ward.store.slots_to_plan(at(9, 4), &Book::default(), 10).await.unwrap();
     assert!(planned[0].is_held);
     ward.attempt(slots[0], 2, 1, at(9, 10)).await;
     assert!(ward.claimed(at(9, 10)).await.is_empty(), "decided again when it is claimed");

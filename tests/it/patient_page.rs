@@ -18,6 +18,7 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
+use mimamori::campaign::Terms;
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
@@ -32,7 +33,7 @@ use mimamori::registry::{
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{Directory, VirtualCarrier};
 use mimamori::store::{AuditFilter, CaseFilter, Report, SignedIn, Stage, Store, Topic};
-use mimamori::web::{self, Calls, Config, Desk};
+use mimamori::web::{self, Config, Desk};
 use mimamori::worker::{self, Progress, Road};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -72,7 +73,7 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls::shipped()),
+            terms: Arc::new(Terms::shipped()),
             archive: None,
             config: Arc::new(Config { key: Some([9; 32].into()), ..Config::shipped() }),
         };
@@ -153,6 +154,7 @@ impl Office {
             phones: vec![PatientPhone {
                 number: "090-1234-5678".parse().unwrap(),
                 role: PhoneRole::Mobile,
+                may_call: true,
             }],
         };
         let episode = Episode {
@@ -161,9 +163,10 @@ impl Office {
             first_day: date(2026, 11, 20),
             last_day: date(2026, 11, 29),
             call_times: vec![time(10, 0, 0, 0), time(14, 30, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         self.store.import_patient(at(0, 0), &patient, Some(&episode)).await.unwrap();
-        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.calls.schedule);
+        let slots = slots_on(DAY, &episode, &Window::of(center), &self.desk.terms.cadence);
         self.store.open_slots(at(0, 0), &slots).await.unwrap();
         (id, episode)
     }
@@ -597,6 +600,7 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
         phones: vec![PatientPhone {
             number: "090-1234-5678".parse().unwrap(),
             role: PhoneRole::Mobile,
+            may_call: true,
         }],
     };
     // No episode: the report meets no slot, and must be heard of all the same.

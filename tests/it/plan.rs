@@ -18,7 +18,9 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::call::{Completion, Respondent};
-use mimamori::campaign::{NewSlot, PlannedAttempt, SlotState};
+use mimamori::campaign::Terms;
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
@@ -30,7 +32,7 @@ use mimamori::store::{
     TakeState,
 };
 use mimamori::tape::Keep;
-use mimamori::web::{self, Calls, Desk};
+use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -112,7 +114,7 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
-            calls: Arc::new(Calls::shipped()),
+            terms: Arc::new(Terms::shipped()),
             archive: None,
             config: Arc::new(web::Config::shipped()),
         };
@@ -208,11 +210,21 @@ impl Office {
             number: 1,
             due_from: at(9, 30),
             due_to: at(11, 30),
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
         };
         self.store().open_slots(at(9, 0), &[slot]).await.unwrap();
         let slot = self.store().slots_of(patient, DAY).await.unwrap()[0].id;
         let phone = self.within().patient(patient).await.unwrap().phones[0].number.clone();
-        let planned = PlannedAttempt { slot, number: 1, phone, due_at: at(9, 30) };
+        let planned = PlannedAttempt {
+            slot,
+            number: 1,
+            phone,
+            due_at: at(9, 30),
+            campaign: None,
+            priority: Precedence::First,
+        };
         self.store().add_attempt(at(9, 0), &planned).await.unwrap().unwrap();
         assert_eq!(self.claim().await, 1);
     }
@@ -224,6 +236,8 @@ impl Office {
             lease: Duration::from_mins(1),
             grace: Duration::from_hours(3),
             only: None,
+            trunk: "main".to_owned(),
+            trunk_group: None,
         };
         self.store().claim_due(at(10, 0), &claimant, 10).await.unwrap().len()
     }
@@ -583,7 +597,17 @@ async fn rules_are_tried_signed_and_then_in_force(office: Office) {
         let due_from = timestamp(yesterday.at(9, 0, 0, 0));
         let episode = office.within().episode_of(patient).await.unwrap().unwrap().id;
         let due_to = due_from + Duration::from_hours(2);
-        let slot = NewSlot { episode, patient, date: yesterday, number: 1, due_from, due_to };
+        let slot = NewSlot {
+            episode,
+            patient,
+            date: yesterday,
+            number: 1,
+            due_from,
+            due_to,
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
+        };
         office.store().open_slots(due_from, &[slot]).await.unwrap();
         let report = Report {
             channel: Channel::Web,

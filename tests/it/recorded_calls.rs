@@ -17,7 +17,7 @@ use mimamori::base::id::{Minter, PatientId, RecordingId};
 use mimamori::call::media::{Ear, Lane};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
-use mimamori::campaign::{NewSlot, SlotState};
+use mimamori::campaign::{NewSlot, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
@@ -135,6 +135,9 @@ async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
             number: 1,
             due_from: now - Duration::from_hours(2),
             due_to: now - Duration::from_hours(1),
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
         };
         store.open_slots(now, &[slot]).await.unwrap();
         let slot = store.slots_of(one.patient.id, DAY).await.unwrap()[0].id;

@@ -156,6 +156,7 @@ impl Center {
             phones: vec![PatientPhone {
                 number: "090-1000-0001".parse().expect("a number"),
                 role: PhoneRole::Mobile,
+                may_call: true,
             }],
         };
         let episode = Episode {
@@ -164,6 +165,7 @@ impl Center {
             first_day: NOW.date(),
             last_day: date(2026, 11, 27),
             call_times: vec![time(9, 0, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         store.import_patient(now, &patient, Some(&episode)).await.expect("the patient is stored");
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");

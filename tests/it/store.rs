@@ -13,7 +13,8 @@ use mimamori::base::clock::{civil, timestamp};
 use mimamori::base::id::{AttemptId, CaseId, PatientId, SlotId};
 use mimamori::base::{Language, PhoneNumber, Private};
 use mimamori::call::{Completion, Disposition, Respondent, Timeline};
-use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotState};
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{AttemptState, Book, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::{CaseState, Fact, Priority};
 use mimamori::ivr::{Answer, Entry, YesNo};
@@ -184,8 +185,12 @@ impl District {
             lives_alone: true,
             risks: vec![RiskFlag::Heart, RiskFlag::Diabetes],
             phones: vec![
-                PatientPhone { number: number(n), role: PhoneRole::Home },
-                PatientPhone { number: number(n + 500_000), role: PhoneRole::Family },
+                PatientPhone { number: number(n), role: PhoneRole::Home, may_call: true },
+                PatientPhone {
+                    number: number(n + 500_000),
+                    role: PhoneRole::Family,
+                    may_call: true,
+                },
             ],
         };
         let episode = Episode {
@@ -194,6 +199,7 @@ impl District {
             first_day: DAY.saturating_sub(3.days()),
             last_day: DAY.saturating_add(7.days()),
             call_times: vec![MORNING, time(15, 30, 0, 0)],
+            arrangement: mimamori::registry::Arrangement::default(),
         };
         (patient, episode)
     }
@@ -218,7 +224,17 @@ impl District {
         due_to: Timestamp,
     ) -> SlotId {
         let patient = episode.patient;
-        let slot = NewSlot { episode: episode.id, patient, date: DAY, number, due_from, due_to };
+        let slot = NewSlot {
+            episode: episode.id,
+            patient,
+            date: DAY,
+            number,
+            due_from,
+            due_to,
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
+        };
         assert_eq!(self.store.open_slots(at(0, 0), &[slot]).await.unwrap(), 1);
         let list = self.store.health_list(DAY).await.unwrap();
         let row = list.iter().find(|row| row.patient.id == patient).unwrap();
@@ -236,7 +252,14 @@ impl District {
         phone: PhoneNumber,
         due_at: Timestamp,
     ) -> AttemptId {
-        let planned = PlannedAttempt { slot, number, phone, due_at };
+        let planned = PlannedAttempt {
+            slot,
+            number,
+            phone,
+            due_at,
+            campaign: None,
+            priority: Precedence::First,
+        };
         self.store.add_attempt(at(6, 0), &planned).await.unwrap().unwrap()
     }
 
@@ -299,6 +322,8 @@ fn claimant(node: &str) -> Claimant {
         node: node.to_owned(),
         lease: Duration::from_mins(1),
         only: None,
+        trunk: "main".to_owned(),
+        trunk_group: None,
         grace: Duration::from_hours(3),
     }
 }
@@ -417,7 +442,7 @@ async fn nobody_is_called_after_the_last_day(database: Database) {
     district.store.import_patient(at(7, 0), &patient, Some(&shorter)).await.unwrap();
     assert_eq!(district.attempt_state(attempt).await, AttemptState::Dropped);
     assert!(district.claim(at(9, 0)).await.is_empty());
-    assert!(district.store.slots_to_plan(at(9, 0), 10).await.unwrap().is_empty());
+    assert!(district.store.slots_to_plan(at(9, 0), &Book::default(), 10).await.unwrap().is_empty());
 }
 
 async fn a_patient_is_found_by_both_identifiers_only(database: Database) {
@@ -448,6 +473,9 @@ async fn a_day_has_its_slots_once(database: Database) {
             number,
             due_from: at(hour, 0),
             due_to: at(hour + 2, 0),
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
         })
         .into();
     assert_eq!(district.store.open_slots(at(0, 0), &slots).await.unwrap(), 2);
@@ -462,18 +490,18 @@ async fn only_open_slots_wait_for_a_plan(database: Database) {
     let (patient, episode) = district.admit(1).await;
     let slot = district.slot(&episode).await;
     for (now, waiting) in [(at(8, 59), 0), (at(9, 0), 1), (at(11, 59), 1), (at(12, 0), 0)] {
-        let slots = district.store.slots_to_plan(now, 10).await.unwrap();
+        let slots = district.store.slots_to_plan(now, &Book::default(), 10).await.unwrap();
         assert_eq!(slots.len(), waiting, "{}", civil(now));
     }
     let attempt = district.attempt(slot, 1, number(1)).await;
-    assert!(district.store.slots_to_plan(at(9, 0), 10).await.unwrap().is_empty());
+    assert!(district.store.slots_to_plan(at(9, 0), &Book::default(), 10).await.unwrap().is_empty());
     assert_eq!(district.store.next_due().await.unwrap(), Some(at(9, 0)));
 
     assert_eq!(district.claim(at(9, 0)).await.len(), 1);
-    assert!(district.store.slots_to_plan(at(9, 0), 10).await.unwrap().is_empty());
+    assert!(district.store.slots_to_plan(at(9, 0), &Book::default(), 10).await.unwrap().is_empty());
     let busy = outcome(Disposition::Busy, SlotState::Due);
     district.store.finish_attempt(at(9, 5), attempt, &busy).await.unwrap();
-    let slots = district.store.slots_to_plan(at(9, 6), 10).await.unwrap();
+    let slots = district.store.slots_to_plan(at(9, 6), &Book::default(), 10).await.unwrap();
     assert_eq!(slots.len(), 1);
     assert_eq!((slots[0].slot.id, slots[0].slot.state), (slot, SlotState::Due));
     assert_eq!(slots[0].patient, patient);
@@ -482,13 +510,20 @@ async fn only_open_slots_wait_for_a_plan(database: Database) {
     assert_eq!(history.len(), 1);
     assert_eq!(history[0].disposition, Some(Disposition::Busy));
     assert_eq!((history[0].dialed_at, history[0].ended_at), (Some(at(9, 0)), Some(at(9, 5))));
-    assert_eq!(district.store.slots_to_plan(at(9, 6), 0).await.unwrap().len(), 0);
+    assert_eq!(district.store.slots_to_plan(at(9, 6), &Book::default(), 0).await.unwrap().len(), 0);
 }
 
 async fn a_slot_has_one_attempt_at_a_time(database: Database) {
     let district = District::new(&database).await;
     let (_, slot, attempt) = district.due(1).await;
-    let second = PlannedAttempt { slot, number: 2, phone: number(2), due_at: at(9, 30) };
+    let second = PlannedAttempt {
+        slot,
+        number: 2,
+        phone: number(2),
+        due_at: at(9, 30),
+        campaign: None,
+        priority: Precedence::First,
+    };
     assert_eq!(district.store.add_attempt(at(9, 0), &second).await.unwrap(), None);
     assert_eq!(district.claim(at(9, 0)).await.len(), 1);
     assert_eq!(district.store.add_attempt(at(9, 0), &second).await.unwrap(), None);
@@ -844,7 +879,7 @@ async fn what_a_crash_left_is_never_dialled_again(database: Database) {
     let live = restarted.calls_in_progress().await.unwrap();
     assert_eq!((live.len(), live[0].attempt), (1, elsewhere), "the other node lives on");
     assert!(restarted.claim_due(at(9, 0), &claimant("one"), 10).await.unwrap().is_empty());
-    let slots = restarted.slots_to_plan(at(9, 0), 10).await.unwrap();
+    let slots = restarted.slots_to_plan(at(9, 0), &Book::default(), 10).await.unwrap();
     assert_eq!(slots.len(), 1, "the one that only rang");
     assert_eq!(slots[0].attempts[0].disposition, Some(Disposition::Interrupted));
 }
@@ -1300,7 +1335,7 @@ async fn the_tables_refuse_what_must_not_be(database: Database) {
         ),
         // States.
         ("update slot set state = 'done', settled_at = 1".to_owned(), "slot_state"),
-        ("update slot set number = 5".to_owned(), "slot_number"),
+        ("update slot set number = 100".to_owned(), "slot_number"),
         ("update slot set due_to = due_from".to_owned(), "slot_window"),
         ("update slot set settled_at = 1 where state = 'due'".to_owned(), "slot_settled"),
         (format!("update attempt set state = 'done' where id = '{other_attempt}'"), "attempt_d"),

@@ -18,13 +18,14 @@ use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
 use crate::base::{Clock, Private};
+use crate::campaign::Terms;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
 use crate::registry::audit::hex;
 use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
 use crate::store::{SignedIn, Stage, Store};
-use crate::web::{self, Calls, Desk};
+use crate::web::{self, Desk};
 
 /// Requests of each kind.
 const ROUNDS: usize = 200;
@@ -230,7 +231,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         library: Arc::new(Library::silent(Catalog::embedded())),
         questionnaire: Questionnaire::recuperation(),
         rules: Arc::new(RuleBook::shipped()?),
-        calls: Arc::new(Calls::shipped()),
+        terms: Arc::new(Terms::shipped()),
         archive: None,
         config: Arc::new(config),
     }))

@@ -29,7 +29,7 @@ use crate::registry::import::column::{Column, Header};
 use crate::registry::import::row::RowReader;
 use crate::registry::import::table::{Damage, Record, Table};
 use crate::registry::import::value::{Wrong, wrong};
-use crate::registry::{Episode, Patient, PatientPhone, RiskFlag};
+use crate::registry::{Arrangement, Episode, Patient, PatientPhone, RiskFlag};
 
 /// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
 ///
@@ -251,7 +251,9 @@ impl PatientDraft {
     /// The episode, with ids.
     pub fn episode(&self, id: EpisodeId, patient: PatientId) -> Episode {
         let Self { first_day, last_day, .. } = *self;
-        Episode { id, patient, first_day, last_day, call_times: self.call_times.clone() }
+        let call_times = self.call_times.clone();
+        let arrangement = Arrangement::default();
+        Episode { id, patient, first_day, last_day, call_times, arrangement }
     }
 }
 

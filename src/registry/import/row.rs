@@ -177,7 +177,7 @@ impl<'a> RowReader<'a> {
             }
             let role = told.or(in_cell).or_else(|| self.header.role(number));
             let role = role.unwrap_or_else(|| value::likely_role(&phone));
-            phones.push(PatientPhone { number: phone, role });
+            phones.push(PatientPhone { number: phone, role, may_call: true });
         }
         if !is_any_written {
             self.fault(Column::Phone(1), wrong_number(PhoneError::Empty));

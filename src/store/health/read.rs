@@ -144,7 +144,7 @@ async fn known(
 ) -> Result<HashMap<PatientId, Known>, StoreError> {
     const SLOTS: [&str; 2] = of_patients!(
         "select s.id, s.episode_id, s.patient_id, s.date, s.number, s.due_from, s.due_to, \
-         s.state, s.reason, s.pause_id from slot s where s.patient_id",
+         s.state, s.reason, s.pause_id, s.kind, s.campaign_id, s.campaign_version from slot s where s.patient_id",
         "and s.date = $2 order by s.number, s.due_from, s.id"
     );
     const ATTEMPTS: [&str; 2] = of_patients!(

@@ -17,9 +17,9 @@ use crate::base::clock::civil;
 use crate::base::id::PatientId;
 use crate::campaign::outlook::next_call;
 use crate::campaign::plan::OpenSlot;
-use crate::campaign::schedule::slots_on;
-use crate::campaign::{Attempt, AttemptState, NewSlot, Slot, SlotState, StopReason, Window};
-use crate::registry::{AuditEntry, Episode, HealthCenter, Right};
+use crate::campaign::terms::Rest;
+use crate::campaign::{Attempt, AttemptState, NewSlot, Slot, SlotState, StopReason};
+use crate::registry::{AuditEntry, Episode, Right};
 use crate::store::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped, Within};
 use crate::web::Desk;
 use crate::web::auth::{Nothing, Posted, Viewer, done};
@@ -130,7 +130,7 @@ async fn plan(
     let filter = PlanFilter { search: asked.search.clone(), states: only.states().to_vec() };
     let page = within.plan_of_day(viewer.now, date, &filter, PAGE, asked.page * PAGE).await?;
     let counts = within.slots_by_state(date).await?;
-    let foreseen = foresee(&desk, &within.days_of(date).await?, &page.center, date);
+    let foreseen = foresee(&desk, &within.days_of(date).await?, &page, date);
     let entry = AuditEntry { object: date.to_string(), ..viewer.audit("plan.viewed") };
     desk.store.audit(viewer.now, &entry).await?;
     let shown = Shown { desk: &desk, viewer: &viewer, asked: &asked, only, date, today };
@@ -139,11 +139,11 @@ async fn plan(
 }
 
 /// How many slots begin in which hour, by the same rule by which the worker opens them.
-fn foresee(desk: &Desk, episodes: &[Episode], center: &HealthCenter, date: Date) -> Vec<(i8, u32)> {
-    let window = Window::of(center);
+fn foresee(desk: &Desk, episodes: &[Episode], page: &PlanPage, date: Date) -> Vec<(i8, u32)> {
     let mut hours: BTreeMap<i8, u32> = BTreeMap::new();
     for episode in episodes {
-        for slot in slots_on(date, episode, &window, &desk.calls.schedule) {
+        let slots = page.book.slots_on(date, episode, &page.center, &desk.terms);
+        for slot in slots.iter().filter(|slot| slot.rest.is_none()) {
             *hours.entry(civil(slot.due_from).hour()).or_default() += 1;
         }
     }
@@ -275,7 +275,7 @@ impl Shown<'_> {
                         th scope="col" { (self.say("次の架電", "Next call")) }
                         @if self.may_change() { th scope="col" { (self.say("操作", "Actions")) } }
                     } }
-                    tbody { @for day in &page.patients { (self.patient(day, &page.center)) } }
+                    tbody { @for day in &page.patients { (self.patient(day, page)) } }
                 }
             }
         }
@@ -285,9 +285,9 @@ impl Shown<'_> {
         self.date == self.today && self.viewer.may(Right::ChangePlan)
     }
 
-    fn patient(&self, day: &PatientsDay, center: &HealthCenter) -> Markup {
+    fn patient(&self, day: &PatientsDay, page: &PlanPage) -> Markup {
         let patient = &day.patient;
-        let slots = self.slots_of(day, center);
+        let slots = self.slots_of(day, page);
         let next = slots.iter().filter_map(|one| one.next).min();
         html! {
             tr {
@@ -312,16 +312,23 @@ impl Shown<'_> {
     }
 
     /// The slots that are stored, or those that will be opened.
-    fn slots_of(&self, day: &PatientsDay, center: &HealthCenter) -> Vec<Planned> {
-        let window = Window::of(center);
-        let phones: Vec<_> = day.patient.phones.iter().map(|phone| phone.number.clone()).collect();
+    fn slots_of(&self, day: &PatientsDay, page: &PlanPage) -> Vec<Planned> {
         let next = |slot: &Slot, attempts: &[Attempt]| {
             if day.paused.is_some() {
                 return None;
             }
-            let phones = phones.clone();
-            let open = OpenSlot { slot, attempts, phones, window, emergency_at: day.emergency_at };
-            next_call(self.viewer.now, &open, &self.desk.calls.retry)
+            let terms = page.book.of_slot(slot.campaign, &self.desk.terms);
+            let calendar = page.book.calendar(page.center.id);
+            let open = OpenSlot {
+                slot,
+                attempts,
+                phones: day.patient.callable(),
+                window: terms.terms.day(slot.date, &page.center, &calendar).window,
+                emergency_at: day.emergency_at,
+                terms: &terms,
+                held: day.episode.arrangement.held(),
+            };
+            next_call(self.viewer.now, &open)
         };
         if !day.slots.is_empty() || self.date < self.today {
             return day
@@ -334,7 +341,8 @@ impl Shown<'_> {
                 })
                 .collect();
         }
-        slots_on(self.date, &day.episode, &window, &self.desk.calls.schedule)
+        page.book
+            .slots_on(self.date, &day.episode, &page.center, &self.desk.terms)
             .into_iter()
             .map(|slot| {
                 let slot = self.not_yet_open(&slot);
@@ -353,9 +361,11 @@ impl Shown<'_> {
             number: slot.number,
             due_from: slot.due_from,
             due_to: slot.due_to,
-            state: SlotState::Due,
-            reason: None,
+            state: if slot.rest.is_some() { SlotState::Skipped } else { SlotState::Due },
+            reason: slot.rest.as_ref().map(Rest::reason),
             pause: None,
+            kind: slot.kind,
+            campaign: slot.campaign,
         }
     }
 
@@ -542,7 +552,7 @@ async fn call_now(
     viewer.must(Right::ChangePlan)?;
     let within = within(&desk, &viewer)?;
     let entry = viewer.audit("plan.call_asked");
-    let asked = within.call_now(viewer.now, patient, &desk.calls.retry, &entry).await?;
+    let asked = within.call_now(viewer.now, patient, &desk.terms, &entry).await?;
     match asked {
         Ok(_) => Ok(done(
             "/plan",
@@ -586,9 +596,17 @@ fn not_now(reason: NotNow) -> Bilingual {
                 clock(until)
             ),
         ),
+        NotNow::CampaignRests(state) => Bilingual::composed(
+            format!("この方の架電計画は「{}」です。", state.label().ja),
+            format!("The patient's campaign is {}.", state.label().en),
+        ),
+        NotNow::Held(_) => Bilingual::fixed(
+            "自動の電話をかけないよう指示されています。職員から電話してください。",
+            "No machine may call this patient: please call yourself.",
+        ),
         NotNow::NoFreeSlot => Bilingual::fixed(
-            "今日はもう4回分の予定があります。職員から電話してください。",
-            "All four slots of the day are taken: please call yourself.",
+            "今日はもう電話の予定を追加できません。職員から電話してください。",
+            "No more calls can be added today: please call yourself.",
         ),
         NotNow::NoPhone => {
             Bilingual::fixed("電話番号が登録されていません。", "No telephone is registered.")
@@ -614,10 +632,11 @@ async fn stop_today(
     })?;
     let today = civil(viewer.now).date();
     let center = within.health_center().await?;
+    let book = desk.store.campaigns(viewer.now).await?;
     let planned: Vec<NewSlot> = within
         .episode_of(patient)
         .await?
-        .map(|episode| slots_on(today, &episode, &Window::of(&center), &desk.calls.schedule))
+        .map(|episode| book.slots_on(today, &episode, &center, &desk.terms))
         .unwrap_or_default()
         .into_iter()
         .filter(|slot| slot.due_to > viewer.now)

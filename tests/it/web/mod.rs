@@ -23,6 +23,7 @@ use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private};
+use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
@@ -32,7 +33,7 @@ use mimamori::registry::{
 use mimamori::store::{AuditFilter, Store};
 use mimamori::web::auth::password;
 use mimamori::web::auth::second_factor::Secret;
-use mimamori::web::{self, Calls, Config, Desk};
+use mimamori::web::{self, Config, Desk};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -74,7 +75,7 @@ impl Office {
             library: Arc::new(Library::silent(Catalog::embedded())),
             questionnaire: Questionnaire::recuperation(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
-            calls: Arc::new(Calls::shipped()),
+            terms: Arc::new(Terms::shipped()),
             archive: None,
             config: Arc::new(config),
         };

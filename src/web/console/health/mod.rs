@@ -139,7 +139,7 @@ struct Around {
 }
 
 fn around(viewer: &Viewer, desk: &Desk) -> Around {
-    Around { today: civil(viewer.now).date(), attempts: desk.calls.retry.attempts }
+    Around { today: civil(viewer.now).date(), attempts: desk.terms.retry.attempts }
 }
 
 /// Reads one page and writes down that it was looked at.

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use crate::base::clock::civil;
 use crate::base::id::{PatientId, StaffNoteId};
-use crate::campaign::{Window, slots_on};
+use crate::campaign::Window;
 use crate::registry::{Episode, Right};
 use crate::store::{CarePlan, Resumed, Within};
 use crate::tape::Consent;
@@ -112,12 +112,14 @@ pub(super) async fn times(
 ) -> Result<Response, Fault> {
     let mut act = Act::new(desk, id, posted, ("times", Right::ChangePlan))?;
     let (plan, episode) = act.episode().await?;
-    let window = Window::of(&plan.health_center);
+    let center = &plan.health_center;
+    let window = Window::of(center);
     let Some(times) = act.draft.times(&window) else { return act.refuse().await };
-    let config = &act.desk.calls.schedule;
-    let is_unwise = times.iter().any(|time| config.is_unwise(*time));
+    let book = act.desk.store.campaigns(act.viewer.now).await?;
+    let in_force = book.in_force(center.id, &episode.arrangement, &act.desk.terms);
+    let is_unwise = times.iter().any(|time| in_force.terms.cadence.is_unwise(*time));
     let wanted = Episode { call_times: times.clone(), ..episode };
-    let slots = slots_on(act.today(), &wanted, &window, config);
+    let slots = book.slots_on(act.today(), &wanted, center, &act.desk.terms);
     let (now, by) = (act.viewer.now, act.viewer.staff.id);
     act.within()?.set_call_times(now, by, act.patient, &times, &slots).await?;
     Ok(if is_unwise {

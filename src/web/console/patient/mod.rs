@@ -26,6 +26,7 @@ use serde::Deserialize;
 use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::{ObservationId, PatientId};
+use crate::campaign::Book;
 use crate::observation::Observation;
 use crate::registry::{Clinic, Right};
 use crate::store::{CarePlan, Health, StoreError};
@@ -79,6 +80,8 @@ struct Timeline {
     health: Option<Health>,
     clinics: Vec<Clinic>,
     today: Date,
+    /// The campaigns and the calendar.
+    book: Book,
     /// The newest day of the stream.
     until: Date,
     kind: Option<Kind>,
@@ -131,6 +134,7 @@ async fn show(
     desk.store.audit(viewer.now, &entry).await?;
     let timeline = Timeline {
         plan,
+        book: desk.store.campaigns(viewer.now).await?,
         health,
         clinics,
         today,

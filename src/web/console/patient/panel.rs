@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::base::clock::civil;
 use crate::base::id::{ReportId, StaffNoteId};
 use crate::call::Respondent;
-use crate::campaign::{AttemptState, Window, slots_on};
+use crate::campaign::{AttemptState, Window};
 use crate::registry::{Episode, Relation, Right};
 use crate::store::{Observed, Way};
 use crate::tape::Consent;
@@ -92,13 +92,17 @@ fn planned(desk: &Desk, viewer: &Viewer, timeline: &Timeline, day: Date) -> Mark
     if let Some(reason) = why_none(viewer, timeline, day) {
         return html! { p.muted { (reason) } };
     }
-    let window = Window::of(&timeline.plan.health_center);
+    let center = &timeline.plan.health_center;
     let episode = timeline.plan.episode.as_ref();
-    let slots = episode.map(|(episode, _)| slots_on(day, episode, &window, &desk.calls.schedule));
+    let slots =
+        episode.map(|(episode, _)| timeline.book.slots_on(day, episode, center, &desk.terms));
     html! {
         ul.plain {
             @for slot in slots.unwrap_or_default() {
-                li { strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to)) }
+                li {
+                    strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to))
+                    @if let Some(rest) = &slot.rest { " " span.small { (rest.reason()) } }
+                }
             }
         }
     }
