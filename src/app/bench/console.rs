@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
-use crate::base::{Clock, Private};
+use crate::base::{Clock, Private, address};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
@@ -105,9 +105,7 @@ fn tabs() -> Vec<String> {
 }
 
 fn searches(words: &[&str]) -> Vec<String> {
-    let encoded =
-        |word: &str| word.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
-    words.iter().map(|word| format!("/health?q={}", encoded(word))).collect()
+    words.iter().map(|word| format!("/health?{}", address::query([("q", word)]))).collect()
 }
 
 /// The addresses of so many pages, each as the one before links to it.
