@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::timeout;
 
-use crate::app::{Configured, clock, house, open_store};
+use crate::app::{Configured, clock, house, open_store, told};
 use crate::base::id::Minter;
 use crate::config::Config;
 use crate::notify::Webhook;
@@ -33,7 +33,7 @@ impl Report {
 
     fn bad(&mut self, what: &str, error: &anyhow::Error) -> anyhow::Result<()> {
         self.problems += 1;
-        Ok(writeln!(self.out, "  ✗ {what}: {error:#}")?)
+        Ok(writeln!(self.out, "  ✗ {what}: {}", told(error))?)
     }
 
     fn note<T>(
@@ -147,7 +147,9 @@ async fn answer_of(trunk: &Trunk) -> anyhow::Result<&'static str> {
     let mut state = trunk.watch();
     let settled = state.wait_for(|state| *state != TrunkState::Starting);
     let settled = timeout(ANSWER, settled).await;
-    settled.context("応答がありません / no answer")?.context("the trunk is gone")?;
+    settled
+        .context("応答がありません / no answer")?
+        .context("回線が止まりました / the trunk is gone")?;
     // A trunk without registration is taken to be up until the carrier leaves a question open.
     let down = state.wait_for(|state| matches!(state, TrunkState::Down(_)));
     let _ = timeout(SILENCE, down).await;
@@ -164,6 +166,8 @@ async fn answer_of(trunk: &Trunk) -> anyhow::Result<&'static str> {
         TrunkState::Down(Outage::Unreachable) => {
             bail!("ネットワークが届きません: server を確かめてください / unreachable: check server")
         }
-        TrunkState::Starting | TrunkState::Stopping | TrunkState::Stopped => bail!("stopped"),
+        TrunkState::Starting | TrunkState::Stopping | TrunkState::Stopped => {
+            bail!("止まっています / stopped")
+        }
     }
 }
