@@ -99,7 +99,8 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
                 Minter::new(super::seed()?).mint(clock.now().timestamp),
             );
             let needed = house::for_any_patient(questionnaire, &center, clock.now().date());
-            let ready = library.prepare(&needed, Pace::Normal).map_err(Into::into);
+            let ready = Pace::ALL.into_iter().try_for_each(|pace| library.prepare(&needed, pace));
+            let ready = ready.map_err(Into::into);
             let what = format!("音声 / speech ({})", settings.code);
             report.note(&what, ready, |()| format!("{} prompts", needed.len()))?;
         }

@@ -61,7 +61,8 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
     }
     info!(prompts = needed.len(), "making the prompts ready");
     let speaking = Arc::clone(&library);
-    tokio::task::spawn_blocking(move || speaking.prepare(&needed, Pace::Normal))
+    let speak = move || Pace::ALL.into_iter().try_for_each(|pace| speaking.prepare(&needed, pace));
+    tokio::task::spawn_blocking(speak)
         .await
         .context("音声の合成が途切れました / the speech broke off")?
         .context("足りない音声があるので、だれにも電話できません / prompts are missing, so nobody can be called")?;

@@ -88,12 +88,9 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     let library = Arc::new(library);
     let needed = house::for_any_patient(&questionnaire, &center, now.date());
     let speaking = Arc::clone(&library);
-    tokio::task::spawn_blocking(move || {
-        // The slow patient's prompts, too: the first call must not wait for them.
-        speaking.prepare(&needed, Pace::Normal)?;
-        speaking.prepare(&needed, Pace::Slow)
-    })
-    .await
+    let speak = move || Pace::ALL.into_iter().try_for_each(|pace| speaking.prepare(&needed, pace));
+    tokio::task::spawn_blocking(speak)
+        .await
         .context("音声の合成が途切れました / the speech broke off")??;
 
     // Two sockets for each side of a call, and the database's files.
