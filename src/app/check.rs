@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::app::{Configured, clock, house, open_store, told};
 use crate::base::id::Minter;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::notify::Webhook;
 use crate::prompt::{Library, Pace};
 use crate::trunk::{Outage, Trunk, TrunkState};
@@ -19,6 +19,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// After this long without an answer to a question the trunk counts as down.
 const SILENCE: Duration = Duration::from_secs(6);
+
+const CONFIGURATION: &str = "設定 / configuration";
 
 /// What was found, printed as it is found.
 struct Report {
@@ -58,9 +60,17 @@ impl Report {
 /// Checks configuration, database, prompts, questionnaire, rules, webhook and trunk.
 pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let mut report = Report { out: std::io::stdout(), problems: 0 };
-    let loaded = configured.load();
-    if let Some(config) = report.note("設定 / configuration", loaded, |_| "OK".to_owned())? {
-        check(&config, &mut report).await?;
+    match configured.survey() {
+        Err(error) => report.bad(CONFIGURATION, &error)?,
+        Ok((config, faults)) => {
+            if faults.is_empty() {
+                report.good(CONFIGURATION, "OK")?;
+            }
+            for fault in &faults {
+                report.bad(CONFIGURATION, &anyhow::anyhow!("{fault}"))?;
+            }
+            check(&config, &faults, &mut report).await?;
+        }
     }
     if report.problems == 0 {
         writeln!(report.out, "問題はありません / no problems")?;
@@ -70,8 +80,10 @@ pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
+/// What does not hang on settings that have `faults`.
+async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow::Result<()> {
     let clock = clock::host();
+    let is_faulty = |section: &str| faults.iter().any(|fault| fault.setting.starts_with(section));
     let store = open_store(&config.database).await;
     if let Some(store) = report.note("データベース / database", store, |_| "OK".to_owned())? {
         let patients = store.episodes_on(clock.now().date()).await.map_err(Into::into);
@@ -106,6 +118,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     match &config.recordings {
+        None if is_faulty("recordings") => {}
         None => report.good("録音 / recordings", "設定なし / none configured")?,
         Some(settings) => {
             let checked = match house::archive(settings) {
@@ -122,6 +135,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     match &config.webhook {
+        None if is_faulty("webhook") => {}
         None => report.good("通知 / webhook", "設定なし / none configured")?,
         Some(webhook) => {
             let made = Webhook::new(webhook.clone()).map_err(Into::into);
@@ -129,6 +143,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     match &config.trunk {
+        None if is_faulty("trunk") => {}
         None => report.bad("回線 / trunk", &anyhow::anyhow!("設定なし / none configured"))?,
         Some(settings) => {
             let trunk = house::start_trunk(settings, &clock).await;

@@ -32,7 +32,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::base::Private;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::store::Store;
 
 pub use self::told::told;
@@ -97,11 +97,20 @@ struct Configured {
 
 impl Configured {
     fn load(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(&self.config)?;
+        Ok(self.with_database(Config::load(&self.config)?))
+    }
+
+    /// What is configured, and what of it cannot be meant.
+    fn survey(&self) -> anyhow::Result<(Config, Vec<Fault>)> {
+        let (config, faults) = Config::survey(&self.config)?;
+        Ok((self.with_database(config), faults))
+    }
+
+    fn with_database(&self, mut config: Config) -> Config {
         if let Some(database) = &self.database {
             config.database.clone_from(database);
         }
-        Ok(config)
+        config
     }
 
     /// Makes the centres of the configuration known to the store, as when the service starts.

@@ -210,10 +210,19 @@ impl Config {
     /// # Errors
     /// With all settings that cannot be meant, not only the first.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let shown = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: shown.clone(), source })?;
-        Self::parse(&shown, &text, |name| std::env::var(name).ok())
+        let (shown, text) = read(path)?;
+        Self::parse(&shown, &text, from_environment)
+    }
+
+    /// Like [`Self::load`], but goes on past settings that cannot be meant, and tells them beside
+    /// the rest, so that what does not hang on them can be looked at, too. To be checked, never to
+    /// be run.
+    ///
+    /// # Errors
+    /// If the file cannot be read or understood at all.
+    pub fn survey(path: &Path) -> Result<(Self, Vec<Fault>), ConfigError> {
+        let (shown, text) = read(path)?;
+        Self::understand(&shown, &text, from_environment)
     }
 
     /// Reads the text of a configuration file; `secret` looks a secret up in the environment.
@@ -225,18 +234,39 @@ impl Config {
         text: &str,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
+        let (config, faults) = Self::understand(path, text, secret)?;
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Faults { path: path.to_owned(), faults })
+        }
+    }
+
+    fn understand(
+        path: &str,
+        text: &str,
+        secret: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Vec<Fault>), ConfigError> {
         let raw: Raw = toml::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             message: describe(&error, text),
         })?;
         let mut reader = Reader { faults: Vec::new() };
         let config = reader.config(raw, &secret);
-        if reader.faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError::Faults { path: path.to_owned(), faults: reader.faults })
-        }
+        Ok((config, reader.faults))
     }
+}
+
+fn read(path: &Path) -> Result<(String, String), ConfigError> {
+    let shown = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok((shown, text)),
+        Err(source) => Err(ConfigError::Unreadable { path: shown, source }),
+    }
+}
+
+fn from_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The line and what is wrong with it; not the line itself, which may hold a secret.
@@ -467,6 +497,17 @@ mod tests {
         assert_eq!(trunk.credentials.unwrap().username, "0312345678");
         assert_eq!(config.worker.limits.calls_at_once, 4);
         assert_eq!(config.worker.ring_timeout, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn what_is_right_can_be_looked_at_beside_what_is_wrong() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let text = format!("{WHOLE}\n[calls]\nattempts = 0\n");
+        let (config, faults) = Config::understand("m.toml", &text, environment).unwrap();
+        let settings: Vec<&str> = faults.iter().map(|fault| fault.setting.as_str()).collect();
+        assert_eq!(settings, ["calls.attempts"]);
+        assert!(config.trunk.is_some() && config.webhook.is_some());
+        assert_eq!(config.health_centers.len(), 1);
     }
 
     #[test]
