@@ -41,7 +41,7 @@
 //!
 //! | floor | module | what it is for |
 //! |---|---|---|
-//! | 0 words | [`base`] | ids, telephone numbers, keys, codecs, private values, time as it is handed down |
+//! | 0 words | [`base`] | ids, telephone numbers, keys, codecs, private values, text in addresses, time as it is handed down |
 //! | 1 protocols | [`sip`] | messages, transactions, dialogs, calls, registration (RFC 3261) |
 //! | | [`sdp`] | offer and answer for one stream of sound (RFC 3264, RFC 8866) |
 //! | | [`rtp`] | packets, reports, telephone events (RFC 3550, RFC 4733) |

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimamori::app::{Arguments, run};
+use mimamori::app::{Arguments, run, told};
 use mimamori::telemetry;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(arguments)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("mimamori: {error:#}");
+            eprintln!("mimamori: {}", told(&error));
             ExitCode::FAILURE
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 use crate::app::{Configured, clock, house, table};
 use crate::base::clock::timestamp;
 use crate::base::id::PatientId;
+use crate::base::phone::PhoneError;
 use crate::base::{Language, Now, PhoneNumber, Private};
 use crate::config::HealthCenterSettings;
 use crate::ivr::Catalog;
@@ -43,8 +44,9 @@ pub(super) struct Options {
 /// Calls, and prints the interview. A registered patient's answers are stored as in any call;
 /// those of an unregistered number are forgotten.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let number: PhoneNumber = options.number.parse().map_err(|error| {
-        anyhow::anyhow!("この番号には架けられません / this number cannot be called: {error}")
+    let number: PhoneNumber = options.number.parse().map_err(|error: PhoneError| {
+        let why = error.explanation();
+        anyhow::anyhow!("この番号には架けられません / this number cannot be called: {why}")
     })?;
     let clock = clock::host();
     let now = clock.now();
@@ -62,9 +64,21 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         (None, Some(name), Some(birth)) => {
             std::fs::create_dir_all(&folder)?;
             let file = folder.join("trial.sqlite");
-            house.store =
-                super::open_store(&file.to_str().context("not UTF-8")?.to_owned().into()).await?;
-            let center = house.config.health_centers.first().context("no health centre")?;
+            house.store = super::open_store(
+                &file
+                    .to_str()
+                    .context(
+                        "フォルダーの名前が UTF-8 ではありません / the folder's name is not UTF-8",
+                    )?
+                    .to_owned()
+                    .into(),
+            )
+            .await?;
+            let center = house
+                .config
+                .health_centers
+                .first()
+                .context("保健所がありません / no health centre")?;
             invent(&house.store, center, &number, name, birth, options.slow, now).await?
         }
         (None, _, _) => bail!(
@@ -73,14 +87,15 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         ),
     };
     let trunk = house.trunk(&clock).await?;
+    let catalog = house.library.catalog().clone();
     let road = Arc::new(house.road(trunk.clone(), clock)?);
-    let printing = tokio::spawn(print(road.progress.watch(), Catalog::embedded()));
+    let printing = tokio::spawn(print(road.progress.watch(), catalog));
     let called = worker::call_now(&road, patient, &number).await?;
     trunk.stop(Duration::ZERO).await;
     let mut out = stdout();
     let code = match called {
         Ok(attempt) => {
-            printing.await.context("the printing broke off")??;
+            printing.await.context("表示が途切れました / the printing broke off")??;
             let entries = road.store.transcript(attempt).await?;
             writeln!(out, "{}", table::transcript(&entries))?;
             ExitCode::SUCCESS
@@ -181,7 +196,8 @@ fn month_day(birth: &str) -> Option<Date> {
 /// Prints what happens until the call has ended.
 async fn print(mut news: broadcast::Receiver<News>, catalog: Catalog) -> anyhow::Result<()> {
     loop {
-        let News { step, .. } = news.recv().await.context("the news broke off")?;
+        let News { step, .. } =
+            news.recv().await.context("知らせが途切れました / the news broke off")?;
         let mut out = stdout();
         match step {
             Step::Dialing => writeln!(out, "発信しています / dialling …")?,

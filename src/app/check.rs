@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::timeout;
 
-use crate::app::{Configured, clock, house, open_store};
+use crate::app::{Configured, clock, house, open_store, told};
 use crate::base::id::Minter;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::notify::Webhook;
 use crate::prompt::{Library, Pace};
 use crate::trunk::{Outage, Trunk, TrunkState};
@@ -19,6 +19,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// After this long without an answer to a question the trunk counts as down.
 const SILENCE: Duration = Duration::from_secs(6);
+
+const CONFIGURATION: &str = "設定 / configuration";
 
 /// What was found, printed as it is found.
 struct Report {
@@ -33,7 +35,7 @@ impl Report {
 
     fn bad(&mut self, what: &str, error: &anyhow::Error) -> anyhow::Result<()> {
         self.problems += 1;
-        Ok(writeln!(self.out, "  ✗ {what}: {error:#}")?)
+        Ok(writeln!(self.out, "  ✗ {what}: {}", told(error))?)
     }
 
     fn note<T>(
@@ -58,9 +60,17 @@ impl Report {
 /// Checks configuration, database, prompts, questionnaire, rules, webhook and trunk.
 pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let mut report = Report { out: std::io::stdout(), problems: 0 };
-    let loaded = configured.load();
-    if let Some(config) = report.note("設定 / configuration", loaded, |_| "OK".to_owned())? {
-        check(&config, &mut report).await?;
+    match configured.survey() {
+        Err(error) => report.bad(CONFIGURATION, &error)?,
+        Ok((config, faults)) => {
+            if faults.is_empty() {
+                report.good(CONFIGURATION, "OK")?;
+            }
+            for fault in &faults {
+                report.bad(CONFIGURATION, &anyhow::anyhow!("{fault}"))?;
+            }
+            check(&config, &faults, &mut report).await?;
+        }
     }
     if report.problems == 0 {
         writeln!(report.out, "問題はありません / no problems")?;
@@ -70,8 +80,10 @@ pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
+/// What does not hang on settings that have `faults`.
+async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow::Result<()> {
     let clock = clock::host();
+    let is_faulty = |section: &str| faults.iter().any(|fault| fault.setting.starts_with(section));
     let store = open_store(&config.database).await;
     if let Some(store) = report.note("データベース / database", store, |_| "OK".to_owned())? {
         let patients = store.episodes_on(clock.now().date()).await.map_err(Into::into);
@@ -99,12 +111,14 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
                 Minter::new(super::seed()?).mint(clock.now().timestamp),
             );
             let needed = house::for_any_patient(questionnaire, &center, clock.now().date());
-            let ready = library.prepare(&needed, Pace::Normal).map_err(Into::into);
+            let ready = Pace::ALL.into_iter().try_for_each(|pace| library.prepare(&needed, pace));
+            let ready = ready.map_err(Into::into);
             let what = format!("音声 / speech ({})", settings.code);
             report.note(&what, ready, |()| format!("{} prompts", needed.len()))?;
         }
     }
     match &config.recordings {
+        None if is_faulty("recordings") => {}
         None => report.good("録音 / recordings", "設定なし / none configured")?,
         Some(settings) => {
             let checked = match house::archive(settings) {
@@ -121,6 +135,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     match &config.webhook {
+        None if is_faulty("webhook") => {}
         None => report.good("通知 / webhook", "設定なし / none configured")?,
         Some(webhook) => {
             let made = Webhook::new(webhook.clone()).map_err(Into::into);
@@ -128,6 +143,7 @@ async fn check(config: &Config, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     match &config.trunk {
+        None if is_faulty("trunk") => {}
         None => report.bad("回線 / trunk", &anyhow::anyhow!("設定なし / none configured"))?,
         Some(settings) => {
             let trunk = house::start_trunk(settings, &clock).await;
@@ -147,7 +163,9 @@ async fn answer_of(trunk: &Trunk) -> anyhow::Result<&'static str> {
     let mut state = trunk.watch();
     let settled = state.wait_for(|state| *state != TrunkState::Starting);
     let settled = timeout(ANSWER, settled).await;
-    settled.context("応答がありません / no answer")?.context("the trunk is gone")?;
+    settled
+        .context("応答がありません / no answer")?
+        .context("回線が止まりました / the trunk is gone")?;
     // A trunk without registration is taken to be up until the carrier leaves a question open.
     let down = state.wait_for(|state| matches!(state, TrunkState::Down(_)));
     let _ = timeout(SILENCE, down).await;
@@ -164,6 +182,8 @@ async fn answer_of(trunk: &Trunk) -> anyhow::Result<&'static str> {
         TrunkState::Down(Outage::Unreachable) => {
             bail!("ネットワークが届きません: server を確かめてください / unreachable: check server")
         }
-        TrunkState::Starting | TrunkState::Stopping | TrunkState::Stopped => bail!("stopped"),
+        TrunkState::Starting | TrunkState::Stopping | TrunkState::Stopped => {
+            bail!("止まっています / stopped")
+        }
     }
 }

@@ -50,8 +50,9 @@ const CUTTING_OFF: Duration = Duration::from_secs(15);
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut out = stdout();
     let folder = options.folder.unwrap_or_else(fresh_folder);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder).with_context(|| {
+        format!("フォルダー {0} を作れません / cannot make the folder {0}", folder.display())
+    })?;
     writeln!(
         out,
         "見守りコール デモ: 模擬の保健所、電話会社、患者 {} 人、{} 回線 (実際の SIP と RTP、127.0.0.1)\n\
@@ -78,8 +79,8 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut board = Board::new(&road.store, usize::from(options.lines), &clock).await?;
     tokio::select! {
         shown = board.watch(news) => shown?,
-        ended = &mut walking => ended.context("the road broke off")??,
-        interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot listen to Ctrl-C")?,
+        ended = &mut walking => ended.context("処理が途切れました / the road broke off")??,
+        interrupt = tokio::signal::ctrl_c() => interrupt.context("Ctrl-C を受けられません / cannot listen to Ctrl-C")?,
     }
     stop.send_replace(true);
     if timeout(CUTTING_OFF, &mut walking).await.is_err() {

@@ -50,7 +50,8 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         store.save_health_center(now.timestamp, &center).await?;
     }
     store.ensure_campaigns(now.timestamp, &config.worker.terms).await?;
-    let library = Library::open(config.prompts.clone()).context("the prompts cannot be used")?;
+    let library = Library::open(config.prompts.clone())
+        .context("音声カタログを使えません / the prompts cannot be used")?;
     let questionnaire = questionnaire(&config, &library)?;
     let rules = rules(&config)?;
     let library = Arc::new(library);
@@ -61,10 +62,11 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
     }
     info!(prompts = needed.len(), "making the prompts ready");
     let speaking = Arc::clone(&library);
-    tokio::task::spawn_blocking(move || speaking.prepare(&needed, Pace::Normal))
+    let speak = move || Pace::ALL.into_iter().try_for_each(|pace| speaking.prepare(&needed, pace));
+    tokio::task::spawn_blocking(speak)
         .await
-        .context("the speech broke off")?
-        .context("prompts are missing, so nobody can be called")?;
+        .context("音声の合成が途切れました / the speech broke off")?
+        .context("足りない音声があるので、だれにも電話できません / prompts are missing, so nobody can be called")?;
     let recordings = recordings(&config)?;
     if let Some(recordings) = &recordings
         && let Err(error) = recordings.archive.check().await
@@ -124,7 +126,8 @@ impl House {
 
 /// Starts the media threads and the trunk.
 pub(super) async fn start_trunk(settings: &TrunkSettings, clock: &Clock) -> anyhow::Result<Trunk> {
-    let engine = Engine::start(&settings.media).context("cannot start the media threads")?;
+    let engine = Engine::start(&settings.media)
+        .context("音声のスレッドを始められません / cannot start the media threads")?;
     Ok(Trunk::start(settings.trunk.clone(), engine, clock.clone()).await?)
 }
 
@@ -148,9 +151,11 @@ pub(super) fn questionnaire(
 ) -> anyhow::Result<Arc<Questionnaire>> {
     let Some(path) = &config.questionnaire else { return Ok(Questionnaire::recuperation()) };
     let shown = path.display();
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    let questionnaire = parse::questionnaire(&text, library.catalog())
-        .with_context(|| format!("the questionnaire {shown} cannot be used"))?;
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
+    let questionnaire = parse::questionnaire(&text, library.catalog()).with_context(|| {
+        format!("問診票 {shown} を使えません / the questionnaire cannot be used")
+    })?;
     Ok(Arc::new(questionnaire))
 }
 
@@ -158,7 +163,8 @@ pub(super) fn questionnaire(
 pub(super) fn recordings(config: &Config) -> anyhow::Result<Option<Recordings>> {
     let Some(settings) = &config.recordings else { return Ok(None) };
     let archive = archive(settings)?;
-    let recorder = Recorder::start(&archive).context("the recorder cannot start")?;
+    let recorder =
+        Recorder::start(&archive).context("録音を始められません / the recorder cannot start")?;
     Ok(Some(Recordings { archive, recorder, policy: settings.policy }))
 }
 
@@ -199,7 +205,8 @@ pub(super) fn rules(config: &Config) -> anyhow::Result<RuleBook> {
     let mut sets = Vec::new();
     for path in &config.rules {
         let shown = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
         sets.push(RuleSet::parse(&shown, &text)?);
     }
     Ok(RuleBook::with_shipped(sets)?)

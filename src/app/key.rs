@@ -47,7 +47,9 @@ fn read_or_make(path: &Path) -> anyhow::Result<Private<[u8; 32]>> {
             let key = super::seed()?;
             writeln!(file, "{}", BASE64_STANDARD.encode(key))
                 .and_then(|()| file.sync_all())
-                .with_context(|| format!("cannot write the key {shown}"))?;
+                .with_context(|| {
+                    format!("鍵 {shown} を書けません / cannot write the key {shown}")
+                })?;
             Ok(key.into())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -57,13 +59,15 @@ fn read_or_make(path: &Path) -> anyhow::Result<Private<[u8; 32]>> {
                     "鍵 {shown} を他の人も読めます(chmod 600) / others can read the key {shown}: chmod 600"
                 );
             }
-            let text =
-                fs::read_to_string(path).with_context(|| format!("cannot read the key {shown}"))?;
+            let text = fs::read_to_string(path).with_context(|| {
+                format!("鍵 {shown} を読めません / cannot read the key {shown}")
+            })?;
             let bytes = BASE64_STANDARD.decode(text.trim()).ok();
             let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-            Ok(key.with_context(|| format!("{shown} holds no key"))?.into())
+            Ok(key.with_context(|| format!("{shown} に鍵がありません / holds no key"))?.into())
         }
-        Err(error) => Err(error).with_context(|| format!("cannot make the key {shown}")),
+        Err(error) => Err(error)
+            .with_context(|| format!("鍵 {shown} を作れません / cannot make the key {shown}")),
     }
 }
 

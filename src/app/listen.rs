@@ -100,11 +100,12 @@ async fn hear(
     let sound = archive.read_view(&recording, view, begin..view.length(samples)).await?;
     match &options.wav {
         Some(path) => {
-            let size = u32::try_from(sound.len()).context("too long for a WAV file")?;
+            let size = u32::try_from(sound.len())
+                .context("WAV ファイルには長すぎます / too long for a WAV file")?;
             let mut file = wav::header(Encoding::Mulaw, 2, 8000, size);
             file.extend_from_slice(&sound);
             std::fs::write(path, file)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+                .with_context(|| format!("{0} を書けません / cannot write {0}", path.display()))?;
         }
         None => play(&sound)?,
     }
@@ -166,7 +167,7 @@ fn play(sound: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "playback"))]
 fn play(_: &[u8]) -> anyhow::Result<()> {
-    bail!("this build cannot play")
+    bail!("このビルドでは再生できません / this build cannot play")
 }
 
 #[cfg(test)]

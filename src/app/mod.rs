@@ -20,6 +20,7 @@ mod state;
 mod stop;
 mod table;
 mod talk;
+mod told;
 mod views;
 
 use std::path::PathBuf;
@@ -31,8 +32,10 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::base::Private;
-use crate::config::Config;
+use crate::config::{Config, Fault};
 use crate::store::Store;
+
+pub use self::told::told;
 
 /// 見守りコール: 自宅で療養する人に電話をかけ、体調をたずね、急ぎの知らせを届けます。
 ///
@@ -94,11 +97,20 @@ struct Configured {
 
 impl Configured {
     fn load(&self) -> anyhow::Result<Config> {
-        let mut config = Config::load(&self.config)?;
+        Ok(self.with_database(Config::load(&self.config)?))
+    }
+
+    /// What is configured, and what of it cannot be meant.
+    fn survey(&self) -> anyhow::Result<(Config, Vec<Fault>)> {
+        let (config, faults) = Config::survey(&self.config)?;
+        Ok((self.with_database(config), faults))
+    }
+
+    fn with_database(&self, mut config: Config) -> Config {
         if let Some(database) = &self.database {
             config.database.clone_from(database);
         }
-        Ok(config)
+        config
     }
 
     /// Makes the centres of the configuration known to the store, as when the service starts.
@@ -125,13 +137,17 @@ impl Configured {
 
 /// Opens the store with ids that nobody can guess.
 async fn open_store(database: &Private<String>) -> anyhow::Result<Store> {
-    Store::open(database.expose(), seed()?).await.context("cannot open the database")
+    Store::open(database.expose(), seed()?)
+        .await
+        .context("データベースを開けません / cannot open the database")
 }
 
 /// Randomness from the operating system.
 fn seed() -> anyhow::Result<[u8; 32]> {
     let mut seed = [0; 32];
-    SysRng.try_fill_bytes(&mut seed).context("the system gives no random numbers")?;
+    SysRng
+        .try_fill_bytes(&mut seed)
+        .context("システムから乱数を得られません / the system gives no random numbers")?;
     Ok(seed)
 }
 

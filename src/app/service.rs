@@ -79,12 +79,12 @@ async fn until_stopped(
         () = next_signal() => None,
     };
     if let Some(ended) = ended {
-        return ended.context("the road broke off")?;
+        return ended.context("処理が途切れました / the road broke off")?;
     }
     info!("stopping: no new calls; calls under way come to their end (a second signal ends them)");
     stop.send_replace(true);
     tokio::select! {
-        ended = &mut walking => ended.context("the road broke off")?,
+        ended = &mut walking => ended.context("処理が途切れました / the road broke off")?,
         () = next_signal() => {
             warn!("stopping at once: calls under way are ended");
             walking.abort();
@@ -92,7 +92,7 @@ async fn until_stopped(
             match walking.await {
                 Ok(result) => result,
                 Err(error) if error.is_cancelled() => Ok(()),
-                Err(error) => Err(error).context("the road broke off"),
+                Err(error) => Err(error).context("処理が途切れました / the road broke off"),
             }
         }
     }
@@ -108,8 +108,10 @@ impl Signals {
     /// Listens from now on; a signal no longer ends the process by itself.
     pub(super) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot listen to Ctrl-C")?,
+            terminate: signal(SignalKind::terminate())
+                .context("SIGTERM を受けられません / cannot listen to SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt())
+                .context("Ctrl-C を受けられません / cannot listen to Ctrl-C")?,
         })
     }
 

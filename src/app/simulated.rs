@@ -65,7 +65,9 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     let clock = morning();
     let now = clock.now();
     let database = plan.folder.join("mimamori.sqlite");
-    let database = database.to_str().context("the folder's name is not UTF-8")?;
+    let database = database
+        .to_str()
+        .context("フォルダーの名前が UTF-8 ではありません / the folder's name is not UTF-8")?;
     let store = Store::open(database, super::seed()?).await?;
     let center = house::health_center(
         &HealthCenterSettings {
@@ -86,17 +88,14 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     let library = Arc::new(library);
     let needed = house::for_any_patient(&questionnaire, &center, now.date());
     let speaking = Arc::clone(&library);
-    tokio::task::spawn_blocking(move || {
-        // The slow patient's prompts, too: the first call must not wait for them.
-        speaking.prepare(&needed, Pace::Normal)?;
-        speaking.prepare(&needed, Pace::Slow)
-    })
-    .await
-    .context("the speech broke off")??;
+    let speak = move || Pace::ALL.into_iter().try_for_each(|pace| speaking.prepare(&needed, pace));
+    tokio::task::spawn_blocking(speak)
+        .await
+        .context("音声の合成が途切れました / the speech broke off")??;
 
     // Two sockets for each side of a call, and the database's files.
     media::allow_open_files(u64::try_from(plan.lines * 4 + 256)?)
-        .context("the system does not permit enough open files")?;
+        .context("開けるファイルの数が足りません / the system does not permit enough open files")?;
     let directory = Arc::new(Directory::new(residents));
     let repertoire = SharedRepertoire::default();
     let carrier = SipCarrier::start(
@@ -111,14 +110,15 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
         clock.clone(),
     )
     .await
-    .context("the simulated carrier cannot start")?;
+    .context("模擬の電話会社を始められません / the simulated carrier cannot start")?;
     let engine = Engine::start(&media::Config { threads: 1, ports: 30_000..=39_999 })?;
     let trunk = Trunk::start(trunk_config(&carrier, &plan)?, engine, clock.clone()).await?;
     // Beside the database, so that `listen --database` finds both.
     let policy = tape::Policy { keep: tape::Keep::All, keep_days: 30 };
     let recordings = RecordingSettings::beside(database, policy);
     let archive = house::archive(&recordings)?;
-    let recorder = Recorder::start(&archive).context("the recorder cannot start")?;
+    let recorder =
+        Recorder::start(&archive).context("録音を始められません / the recorder cannot start")?;
     let recordings = Recordings { archive, recorder, policy };
     let road = Road {
         store,

@@ -75,7 +75,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     };
     let now = clock::host().now();
     let book = RuleBook::shipped()?;
-    let rules = book.effective_on(now.date()).context("no rules are in force today")?;
+    let rules = book
+        .effective_on(now.date())
+        .context("今日有効なルールがありません / no rules are in force today")?;
     let profile = Profile {
         script: match options.script {
             ScriptName::Full => Script::Full,

@@ -1,5 +1,6 @@
-//! Words that every floor speaks: ids, telephone numbers, keys, languages and time as it is handed down.
+//! Words that every floor speaks: ids, telephone numbers, keys, languages, addresses and time as it is handed down.
 
+pub mod address;
 pub mod backoff;
 pub mod bilingual;
 pub mod clock;

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::base::Bilingual;
 use crate::campaign::SlotState;
 use crate::ivr::{Answer, Concern, YesNo};
 
@@ -514,6 +515,33 @@ pub enum Problem {
         /// The place, with its braces.
         place: String,
     },
+}
+
+impl Problem {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Syntax { message } => format!("書き方が正しくありません: {message}"),
+            Self::NoVersion => "version が空です".to_owned(),
+            Self::Ambiguous { other } => format!("{other} と version か effective_from が同じです"),
+            Self::Twice { id } => format!("{id:?} というルールが二つあります"),
+            Self::UnknownPriority { text } => {
+                format!("priority {text:?} は p1、p2、p3 のどれでもありません")
+            }
+            Self::UnknownCode { code } => format!("質問 {code:?} は [codes] にありません"),
+            Self::NoCode => "質問を一つ以上書いてください".to_owned(),
+            Self::NoBound => "at_least、at_most、below のどれかを書いてください".to_owned(),
+            Self::EmptyRange => "この範囲に入る数がありません".to_owned(),
+            Self::Unrepresentable { code } => format!("{code:?} の答えの小数の桁数に合いません"),
+            Self::Zero => "1 以上の数にしてください".to_owned(),
+            Self::UnknownState { state } => format!("{state:?} は予定の終わりの状態ではありません"),
+            Self::NotLower => "lowered.to が priority より低くありません".to_owned(),
+            Self::UnknownPlace { place } => {
+                format!("{place} に入れるものがありません(使えるもの: {})", Place::names())
+            }
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// A place in the text of a rule.

@@ -18,6 +18,7 @@ use std::fmt;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::base::Bilingual;
 use crate::ivr::{Blank, Utterance};
 
 /// The Japanese catalogue that is built in.
@@ -128,6 +129,29 @@ pub enum FaultKind {
     /// The pronunciation cannot be said, and why.
     #[error("{0}")]
     Unsayable(String),
+}
+
+impl FaultKind {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Toml(message) => format!("書き方が正しくありません: {message}"),
+            Self::Id(id) => format!("名前 {id} に使えるのは、小文字、数字、_ だけです"),
+            Self::NotATable(id) => format!("{id} には text と kana の表を書いてください"),
+            Self::UnknownKey(key) => {
+                format!("{key} という項目はありません(使えるもの: text、kana、pause_ms)")
+            }
+            Self::WrongType { key, expected } => format!("{key} の型が違います({expected})"),
+            Self::NoText(id) => format!("{id} に文がありません"),
+            Self::OpenBrace => "{ が閉じていません".to_owned(),
+            Self::UnknownBlank(blank) => format!(
+                "{{{blank}}} という空欄はありません(使えるもの: temperature、spo2、phone、center、name、moment)"
+            ),
+            Self::OtherBlanks => "kana の空欄が text の空欄と違います".to_owned(),
+            Self::Unsayable(why) => format!("読み上げられません: {why}"),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// Other values were given than the prompt has blanks.

@@ -16,7 +16,6 @@
 
 pub mod catalog;
 pub mod gather;
-mod message;
 pub mod parse;
 pub mod phrase;
 pub mod questionnaire;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::base::Bilingual;
 use crate::ivr::catalog::Lines;
 use crate::ivr::questionnaire::{
     ChoiceKeys, Condition, Kind, MessageStep, Need, NumberFormat, Question, Questionnaire, Test,
@@ -19,12 +20,12 @@ pub struct InvalidQuestionnaire(pub Vec<Fault>);
 
 /// One fault of a questionnaire.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("line {line}: {problem}")]
+#[error("line {line}: {}", .problem.en)]
 pub struct Fault {
     /// The line, counted from 1.
     pub line: usize,
     /// What is wrong, and what would be right.
-    pub problem: String,
+    pub problem: Bilingual,
 }
 
 /// Reads a questionnaire. Every prompt that it names must be in `catalog`, and have a blank where
@@ -38,7 +39,8 @@ pub fn questionnaire(toml: &str, catalog: &Catalog) -> Result<Questionnaire, Inv
     let (document, errors) = DeTable::parse_recoverable(toml);
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        reader.fault(reader.line(offset), error.message().to_owned());
+        let message = error.message();
+        reader.fault(reader.line(offset), format!("書き方が正しくありません: {message}"), message);
     }
     // A half-read file would only yield faults that are none.
     let questionnaire = reader.faults.is_empty().then(|| reader.document(document.get_ref()));
@@ -81,8 +83,9 @@ impl Reader<'_> {
         Lines(self.toml).at(offset)
     }
 
-    fn fault(&mut self, line: usize, problem: impl Into<String>) {
-        self.faults.push(Fault { line, problem: problem.into() });
+    fn fault(&mut self, line: usize, ja: impl Into<String>, en: impl Into<String>) {
+        let problem = Bilingual::composed(ja.into(), en.into());
+        self.faults.push(Fault { line, problem });
     }
 
     fn fields<'t>(&self, line: usize, table: &'t DeTable<'t>) -> Fields<'t> {
@@ -99,7 +102,7 @@ impl Reader<'_> {
         let line = fields.line_of("version");
         let version = self.integer(&mut fields, "version").map(u32::try_from);
         if version.is_some_and(|version| version.is_err()) {
-            self.fault(line, "`version` must not be negative");
+            self.fault(line, "version は負の数にできません", "`version` must not be negative");
         }
         let mut questions: Vec<Question> = Vec::new();
         match fields.fields.remove("question") {
@@ -107,14 +110,22 @@ impl Reader<'_> {
                 for table in tables {
                     let line = self.line(table.span().start);
                     let Some(table) = table.get_ref().as_table() else {
-                        self.fault(line, "write each question as [[question]]");
+                        self.fault(
+                            line,
+                            "質問は [[question]] と書いてください",
+                            "write each question as [[question]]",
+                        );
                         continue;
                     };
                     let fields = self.fields(line, table);
                     questions.extend(self.question(fields, &questions));
                 }
             }
-            _ => self.fault(1, "at least one [[question]] is needed"),
+            _ => self.fault(
+                1,
+                "[[question]] が一つ以上要ります",
+                "at least one [[question]] is needed",
+            ),
         }
         let message = match fields.fields.remove("message") {
             None => None,
@@ -123,7 +134,11 @@ impl Reader<'_> {
                 self.message(fields)
             }
             Some(Field { line, .. }) => {
-                self.fault(line, "write the message as [message]");
+                self.fault(
+                    line,
+                    "伝言は [message] と書いてください",
+                    "write the message as [message]",
+                );
                 None
             }
         };
@@ -139,7 +154,11 @@ impl Reader<'_> {
         let seconds = self.integer(&mut fields, "seconds").and_then(|n| u64::try_from(n).ok());
         let seconds = seconds.filter(|seconds| (5..=60).contains(seconds));
         if seconds.is_none() {
-            self.fault(line, "`seconds` must be between 5 and 60");
+            self.fault(
+                line,
+                "seconds は 5〜60 にしてください",
+                "`seconds` must be between 5 and 60",
+            );
         }
         self.refuse_rest(fields);
         Some(MessageStep {
@@ -174,7 +193,11 @@ impl Reader<'_> {
             self.conditions(&mut fields, "ask_when", earlier, n_earlier).unwrap_or_default();
         let ask_when_short = self.conditions(&mut fields, "ask_when_short", earlier, n_earlier);
         if ask_when_short.is_some() && !scripts.contains(&Script::Short) {
-            self.fault(line, "`ask_when_short` has no use: the question is not in script `short`");
+            self.fault(
+                line,
+                "この質問は short で聞かないので、ask_when_short は使われません",
+                "`ask_when_short` has no use: the question is not in script `short`",
+            );
         }
         self.refuse_rest(fields);
         Some(Question {
@@ -198,10 +221,18 @@ impl Reader<'_> {
         let code = self.text(fields, "code")?;
         let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if code.is_empty() || !code.chars().all(is_word) {
-            self.fault(line, format!("code {code:?}: use a to z, 0 to 9 and _ only"));
+            self.fault(
+                line,
+                format!("code {code:?} に使えるのは a〜z、0〜9、_ だけです"),
+                format!("code {code:?}: use a to z, 0 to 9 and _ only"),
+            );
         }
         if self.codes.contains(&code) {
-            self.fault(line, format!("code `{code}` is used twice"));
+            self.fault(
+                line,
+                format!("code {code} は二度使われています"),
+                format!("code `{code}` is used twice"),
+            );
         }
         self.codes.push(code.clone());
         Some(code)
@@ -216,12 +247,20 @@ impl Reader<'_> {
                 let line = fields.line_of("signs");
                 let signs = self.texts(fields, "signs");
                 if signs.as_ref().is_some_and(Vec::is_empty) {
-                    self.fault(line, "`signs` names at least one sign");
+                    self.fault(
+                        line,
+                        "signs に症状を一つ以上書いてください",
+                        "`signs` names at least one sign",
+                    );
                 }
                 Some(Kind::Group { keys: self.keys(fields), signs: signs? })
             }
             other => {
-                self.fault(line, format!("kind {other:?}: use number, yes_no or group"));
+                self.fault(
+                    line,
+                    format!("kind {other:?} は使えません(number、yes_no、group)"),
+                    format!("kind {other:?}: use number, yes_no or group"),
+                );
                 // What belongs to the kind cannot be judged without knowing it.
                 for key in NUMBER_KEYS.iter().chain(&["keys", "signs"]) {
                     fields.fields.remove(key);
@@ -241,7 +280,7 @@ impl Reader<'_> {
             1
         };
         if ![1, 10, 100].contains(&scale) {
-            self.fault(line, "`scale` is 1, 10 or 100");
+            self.fault(line, "scale は 1、10、100 のどれかです", "`scale` is 1, 10 or 100");
         }
         let digits = self.digits(fields);
         let min = self.scaled(fields, "min", scale);
@@ -269,11 +308,15 @@ impl Reader<'_> {
     fn check_range(&mut self, line: usize, format: &NumberFormat) {
         let NumberFormat { min, max, min_digits, max_digits, .. } = *format;
         if min >= max {
-            self.fault(line, "`min` must be less than `max`");
+            self.fault(line, "min は max より小さくしてください", "`min` must be less than `max`");
         }
         let digits_of = |value: i32| value.to_string().len();
         if min < 0 || digits_of(max) > max_digits || digits_of(max) < min_digits {
-            self.fault(line, format!("{min} to {max} cannot be typed in the `digits` given"));
+            self.fault(
+                line,
+                format!("{min}〜{max} は digits の桁数では押せません"),
+                format!("{min} to {max} cannot be typed in the `digits` given"),
+            );
         }
         // These are the values that can be said (see the blanks of a prompt).
         let sayable = match format.unit {
@@ -281,18 +324,34 @@ impl Reader<'_> {
             Unit::Spo2 => (format.scale == 1) && max <= 100,
         };
         if !sayable {
-            self.fault(line, "temperature has scale 10 and spo2 has scale 1 and at most 100");
+            self.fault(
+                line,
+                "temperature の scale は 10、spo2 の scale は 1 で 100 以下です",
+                "temperature has scale 10 and spo2 has scale 1 and at most 100",
+            );
         }
     }
 
     fn check_not_measured(&mut self, line: usize, keys: &str, format: &NumberFormat) {
         let n_keys = keys.chars().count();
         if !keys.chars().all(|key| key.is_ascii_digit()) {
-            self.fault(line, "`not_measured` holds digits only: * repeats and # ends an answer");
+            self.fault(
+                line,
+                "not_measured は数字だけです(* は繰り返し、# は終わりです)",
+                "`not_measured` holds digits only: * repeats and # ends an answer",
+            );
         } else if n_keys < format.min_digits || n_keys > format.max_digits {
-            self.fault(line, "`not_measured` has as many keys as `digits` says");
+            self.fault(
+                line,
+                "not_measured は digits と同じ桁数にしてください",
+                "`not_measured` has as many keys as `digits` says",
+            );
         } else if keys.parse().is_ok_and(|n: i32| (format.min..=format.max).contains(&n)) {
-            self.fault(line, format!("`not_measured`: {keys} is also a plausible value"));
+            self.fault(
+                line,
+                format!("not_measured: {keys} は値としてもありえます"),
+                format!("`not_measured`: {keys} is also a plausible value"),
+            );
         }
     }
 
@@ -303,7 +362,11 @@ impl Reader<'_> {
 
     fn digits(&mut self, fields: &mut Fields<'_>) -> Option<(usize, usize)> {
         let Some(field) = fields.fields.remove("digits") else {
-            self.fault(fields.line, "`digits` is missing: 3, or [2, 3]");
+            self.fault(
+                fields.line,
+                "digits がありません(例: 3、[2, 3])",
+                "`digits` is missing: 3, or [2, 3]",
+            );
             return None;
         };
         let numbers: Option<Vec<usize>> = match field.value {
@@ -314,7 +377,11 @@ impl Reader<'_> {
             Some([exactly @ 1..=6]) => Some((*exactly, *exactly)),
             Some([min @ 1..=6, max @ 1..=6]) if min <= max => Some((*min, *max)),
             _ => {
-                self.fault(field.line, "`digits` is a number from 1 to 6, or two: [2, 3]");
+                self.fault(
+                    field.line,
+                    "digits は 1〜6 の数か、二つの数 [2, 3] です",
+                    "`digits` is a number from 1 to 6, or two: [2, 3]",
+                );
                 None
             }
         }
@@ -331,6 +398,7 @@ impl Reader<'_> {
             _ => {
                 self.fault(
                     field.line,
+                    "keys には、はい・いいえ・わからないの数字を書いてください: [1, 2, 3]",
                     "`keys` holds the digits for yes, no and unknown: [1, 2, 3]",
                 );
                 return ChoiceKeys::STANDARD;
@@ -340,11 +408,16 @@ impl Reader<'_> {
         if all.iter().any(|key| *key > 8) {
             self.fault(
                 field.line,
+                "keys には 0〜8 を使ってください(9 と * は繰り返し、# は終わりです)",
                 "`keys`: 9 and * repeat the question and # ends an answer; use 0 to 8",
             );
         }
         if (1..all.len()).any(|i| all.iter().take(i).any(|key| Some(key) == all.get(i))) {
-            self.fault(field.line, "`keys`: one key cannot mean two things");
+            self.fault(
+                field.line,
+                "keys: 一つのキーに二つの意味はつけられません",
+                "`keys`: one key cannot mean two things",
+            );
         }
         ChoiceKeys { yes, no, unknown }
     }
@@ -353,13 +426,21 @@ impl Reader<'_> {
         let line = fields.line_of("scripts");
         let Some(names) = self.texts(fields, "scripts") else { return Vec::new() };
         if names.is_empty() {
-            self.fault(line, "`scripts` names full, short or both");
+            self.fault(
+                line,
+                "scripts には full、short、または両方を書いてください",
+                "`scripts` names full, short or both",
+            );
         }
         let mut scripts = Vec::new();
         for name in names {
             match Script::parse(&name) {
                 Some(script) => scripts.push(script),
-                None => self.fault(line, format!("script {name:?}: use full or short")),
+                None => self.fault(
+                    line,
+                    format!("script {name:?} は使えません(full、short)"),
+                    format!("script {name:?}: use full or short"),
+                ),
             }
         }
         scripts
@@ -391,7 +472,11 @@ impl Reader<'_> {
                 Err(_)
                     if self.codes.iter().take(n_earlier).any(|code| is_about(&text, code))
                         && !earlier.iter().any(|question| is_about(&text, &question.code)) => {}
-                Err(problem) => self.fault(line, format!("`{key}`: {text:?}: {problem}")),
+                Err(problem) => self.fault(
+                    line,
+                    format!("{key}: {text:?}: {}", problem.ja),
+                    format!("`{key}`: {text:?}: {}", problem.en),
+                ),
             }
         }
         Some(conditions)
@@ -402,7 +487,11 @@ impl Reader<'_> {
         let line = fields.line_of(key);
         let Some(prompts) = self.texts(fields, key) else { return Vec::new() };
         if prompts.is_empty() {
-            self.fault(line, format!("`{key}` names at least one prompt"));
+            self.fault(
+                line,
+                format!("{key} に文を一つ以上書いてください"),
+                format!("`{key}` names at least one prompt"),
+            );
         }
         for prompt in &prompts {
             self.check_prompt(line, prompt, 0);
@@ -424,13 +513,19 @@ impl Reader<'_> {
 
     fn check_prompt(&mut self, line: usize, id: &str, n_blanks: usize) {
         match self.catalog.prompt(id) {
-            None => self.fault(line, format!("prompt `{id}` is not in the catalogue")),
+            None => self.fault(
+                line,
+                format!("{id} という文はカタログにありません"),
+                format!("prompt `{id}` is not in the catalogue"),
+            ),
             Some(prompt) => {
                 let found = prompt.text.blanks().count();
                 if found != n_blanks {
-                    let problem =
-                        format!("prompt `{id}` has {found} blanks; here it needs {n_blanks}");
-                    self.fault(line, problem);
+                    self.fault(
+                        line,
+                        format!("{id} の空欄は {found} ですが、ここでは {n_blanks} 要ります"),
+                        format!("prompt `{id}` has {found} blanks; here it needs {n_blanks}"),
+                    );
                 }
             }
         }
@@ -438,12 +533,16 @@ impl Reader<'_> {
 
     fn text(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<String> {
         let Some(field) = fields.fields.remove(key) else {
-            self.fault(fields.line, format!("`{key}` is missing"));
+            self.fault(fields.line, format!("{key} がありません"), format!("`{key}` is missing"));
             return None;
         };
         let text = field.value.as_str().map(ToOwned::to_owned);
         if text.is_none() {
-            self.fault(field.line, format!("`{key}` must be a text in quotes"));
+            self.fault(
+                field.line,
+                format!("{key} は引用符の中に書いてください"),
+                format!("`{key}` must be a text in quotes"),
+            );
         }
         text
     }
@@ -451,7 +550,7 @@ impl Reader<'_> {
     /// One text or an array of texts.
     fn texts(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<Vec<String>> {
         let Some(field) = fields.fields.remove(key) else {
-            self.fault(fields.line, format!("`{key}` is missing"));
+            self.fault(fields.line, format!("{key} がありません"), format!("`{key}` is missing"));
             return None;
         };
         let texts = match field.value {
@@ -461,7 +560,11 @@ impl Reader<'_> {
             one => one.as_str().map(|text| vec![text.to_owned()]),
         };
         if texts.is_none() {
-            self.fault(field.line, format!("`{key}` must be a text, or texts in brackets"));
+            self.fault(
+                field.line,
+                format!("{key} は引用符の中に、いくつもあれば [ ] の中に書いてください"),
+                format!("`{key}` must be a text, or texts in brackets"),
+            );
         }
         texts
     }
@@ -477,19 +580,27 @@ impl Reader<'_> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(line, format!("`{key}`: {text:?} is unknown; use {}", known.join(" or ")));
+            self.fault(
+                line,
+                format!("{key}: {text:?} は使えません({})", known.join("、")),
+                format!("`{key}`: {text:?} is unknown; use {}", known.join(" or ")),
+            );
         }
         found
     }
 
     fn integer(&mut self, fields: &mut Fields<'_>, key: &'static str) -> Option<i64> {
         let Some(field) = fields.fields.remove(key) else {
-            self.fault(fields.line, format!("`{key}` is missing"));
+            self.fault(fields.line, format!("{key} がありません"), format!("`{key}` is missing"));
             return None;
         };
         let number = field.value.as_integer().and_then(|number| number.as_str().parse().ok());
         if number.is_none() {
-            self.fault(field.line, format!("`{key}` must be a whole number"));
+            self.fault(
+                field.line,
+                format!("{key} は整数にしてください"),
+                format!("`{key}` must be a whole number"),
+            );
         }
         number
     }
@@ -497,7 +608,7 @@ impl Reader<'_> {
     /// A number as people say it, in the unit of the keys.
     fn scaled(&mut self, fields: &mut Fields<'_>, key: &'static str, scale: i64) -> Option<i32> {
         let Some(field) = fields.fields.remove(key) else {
-            self.fault(fields.line, format!("`{key}` is missing"));
+            self.fault(fields.line, format!("{key} がありません"), format!("`{key}` is missing"));
             return None;
         };
         let text = match field.value {
@@ -507,7 +618,11 @@ impl Reader<'_> {
         };
         let value = to_keys(text, scale);
         if value.is_none() {
-            self.fault(field.line, format!("`{key}` must be a number that `scale` makes whole"));
+            self.fault(
+                field.line,
+                format!("{key} は scale で整数になる数にしてください"),
+                format!("`{key}` must be a number that `scale` makes whole"),
+            );
         }
         value
     }
@@ -516,14 +631,22 @@ impl Reader<'_> {
         let Some(field) = fields.fields.remove(key) else { return false };
         let flag = field.value.as_bool();
         if flag.is_none() {
-            self.fault(field.line, format!("`{key}` is true or false"));
+            self.fault(
+                field.line,
+                format!("{key} は true か false です"),
+                format!("`{key}` is true or false"),
+            );
         }
         flag.unwrap_or(false)
     }
 
     fn refuse_rest(&mut self, fields: Fields<'_>) {
         for (key, field) in fields.fields {
-            self.fault(field.line, format!("unknown key `{key}`"));
+            self.fault(
+                field.line,
+                format!("{key} という項目はありません"),
+                format!("unknown key `{key}`"),
+            );
         }
     }
 }
@@ -550,29 +673,55 @@ fn is_about(condition: &str, code: &str) -> bool {
     condition.split(['<', '>', '=']).next().is_some_and(|first| first.trim() == code)
 }
 
-fn condition(text: &str, earlier: &[Question]) -> Result<Condition, String> {
+fn condition(text: &str, earlier: &[Question]) -> Result<Condition, Bilingual> {
+    let wrong = |ja: String, en: String| Err(Bilingual::composed(ja, en));
     let (code, operator, value) = ["<=", ">=", "="]
         .into_iter()
         .find_map(|operator| text.split_once(operator).map(|(a, b)| (a.trim(), operator, b.trim())))
-        .ok_or("write `code = yes`, `code <= 95` or `code >= 38.5`")?;
+        .ok_or(Bilingual::fixed(
+            "code = yes、code <= 95、code >= 38.5 のように書いてください",
+            "write `code = yes`, `code <= 95` or `code >= 38.5`",
+        ))?;
     let Some(question) = earlier.iter().find(|question| question.code == code) else {
-        return Err(format!("no question `{code}` comes before this one"));
+        return wrong(
+            format!("この質問の前に {code} という質問がありません"),
+            format!("no question `{code}` comes before this one"),
+        );
     };
     let test = match (&question.kind, operator) {
         (Kind::Number(format), "<=" | ">=") => {
-            let limit = to_keys(value, i64::from(format.scale))
-                .ok_or_else(|| format!("`{value}` is no number that `{code}` can have"))?;
+            let limit = to_keys(value, i64::from(format.scale)).ok_or_else(|| {
+                Bilingual::composed(
+                    format!("{value} は {code} の値になりません"),
+                    format!("`{value}` is no number that `{code}` can have"),
+                )
+            })?;
             if operator == "<=" { Test::AtMost(limit) } else { Test::AtLeast(limit) }
         }
         (Kind::Number(_), _) if matches!(value, "not_measured" | "unanswered") => {
-            Test::Is(Answer::parse(value).ok_or("cannot be read")?)
+            Test::Is(Answer::parse(value).ok_or(Bilingual::fixed("読めません", "cannot be read"))?)
         }
         (Kind::YesNo(_) | Kind::Group { .. }, "=") => match Answer::parse(value) {
             Some(answer @ (Answer::Choice(_) | Answer::Unanswered)) => Test::Is(answer),
-            _ => return Err("use yes, no, unknown or unanswered".to_owned()),
+            _ => {
+                return Err(Bilingual::fixed(
+                    "yes、no、unknown、unanswered のどれかにしてください",
+                    "use yes, no, unknown or unanswered",
+                ));
+            }
         },
-        (Kind::Number(_), _) => return Err("use <=, >=, or = not_measured".to_owned()),
-        _ => return Err(format!("`{code}` is no number; use =")),
+        (Kind::Number(_), _) => {
+            return Err(Bilingual::fixed(
+                "<=、>=、または = not_measured を使ってください",
+                "use <=, >=, or = not_measured",
+            ));
+        }
+        _ => {
+            return wrong(
+                format!("{code} は数ではありません。= を使ってください"),
+                format!("`{code}` is no number; use ="),
+            );
+        }
     };
     Ok(Condition { question: code.to_owned(), test })
 }

@@ -12,6 +12,7 @@ use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use sha2::Sha256;
 
+use crate::base::Bilingual;
 use crate::base::Private;
 use crate::base::id::MessageId;
 
@@ -49,6 +50,23 @@ pub enum NotifyError {
         /// The HTTP status.
         status: u16,
     },
+}
+
+impl NotifyError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Address => {
+                "通知先は https:// で始めてください(この機械だけは http:// も可)".to_owned()
+            }
+            Self::WeakSecret { length } => format!(
+                "署名の秘密は {length} バイトしかありません。{SHORTEST_SECRET} バイト以上にしてください"
+            ),
+            Self::Unreachable(_) => "通知先につながりません".to_owned(),
+            Self::Refused { status } => format!("通知先が {status} を返しました"),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// 192 bits, the least that Standard Webhooks allows.

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::kana::is_mark;
 use super::normalize::normalize;
+use crate::base::Bilingual;
 
 const ARCHIVE: &[u8] = include_bytes!("../../prompts/voice/naist-jdic-jpreprocess-0.15.tar.xz");
 
@@ -80,6 +81,26 @@ pub enum DictionaryError {
     /// The text cannot be analysed.
     #[error("the text cannot be read")]
     Analyse(#[source] JPreprocessError),
+}
+
+impl DictionaryError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::NoCache => {
+                "kana のない文を読むには、辞書を展開する cache フォルダーが要ります".to_owned()
+            }
+            Self::DiskFull { folder } => format!(
+                "辞書には 80 MiB が要りますが、{} のディスクがいっぱいです",
+                folder.display()
+            ),
+            Self::Unpack { folder, .. } => format!("辞書を {} に展開できません", folder.display()),
+            Self::Damaged => "組み込みの辞書が壊れています".to_owned(),
+            Self::Load { folder, .. } => format!("{} の辞書を読み込めません", folder.display()),
+            Self::Analyse(_) => "この文は読めません".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// The dictionary, ready to read; it may be shared by threads.

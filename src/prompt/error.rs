@@ -11,6 +11,7 @@ use super::kana::KanaError;
 use super::master::MasterError;
 use super::reading::ReadingError;
 use super::recording::RecordingError;
+use crate::base::Bilingual;
 use crate::ivr::catalog::{InvalidCatalog, WrongBlanks};
 
 /// The prompts cannot be opened at all.
@@ -97,6 +98,34 @@ pub enum RecordingFault {
     },
 }
 
+impl RecordingFault {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::UnknownPrompt { file, prompt } => {
+                format!("{}: {prompt} という文はカタログにありません", file.display())
+            }
+            Self::Misnamed { file, wanted, blanks } => format!(
+                "{}: この文は {blanks} を言うので、{wanted} という名前にしてください",
+                file.display()
+            ),
+            Self::NeverRecorded { file, blanks } => format!(
+                "{}: この文は {blanks} を言うので、合成音声でしか話せません",
+                file.display()
+            ),
+            Self::Twice { file, other } => format!(
+                "{} と {} は同じ文です。片方を消してください",
+                file.display(),
+                other.display()
+            ),
+            Self::Unreadable { file } => {
+                format!("{}: この形式は読めません。WAV か FLAC にしてください", file.display())
+            }
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
+}
+
 /// All prompts that cannot be said, each with its reason.
 #[derive(Debug)]
 pub struct Missing(pub Vec<Lack>);
@@ -144,6 +173,29 @@ pub enum Reason {
     /// The speech cannot be made ready for the telephone.
     #[error(transparent)]
     Master(#[from] MasterError),
+}
+
+impl Reason {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Unknown => "カタログにこの文がありません".to_owned(),
+            Self::Blanks(WrongBlanks { wanted }) => format!("この文には {wanted} が要ります"),
+            Self::Value(error) => return error.explanation(),
+            Self::Kana(error) => return error.explanation(),
+            Self::Dictionary(error) => return error.explanation(),
+            Self::Master(error) => return error.explanation(),
+            Self::Recording { file, source } => {
+                let (file, why) = (file.display(), source.explanation());
+                return Bilingual::composed(
+                    format!("{file}: {}", why.ja),
+                    format!("{file}: {}", why.en),
+                );
+            }
+            Self::Voice(_) => "合成音声が話せません".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 impl fmt::Display for Missing {

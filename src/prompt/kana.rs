@@ -12,6 +12,7 @@
 //!
 //! `サンジューロク'ド/ゴ'ブデスネ。` is 三十六度五分ですね。
 
+use crate::base::Bilingual;
 use jpreprocess_core::pronunciation::{Mora, MoraEnum, Pronunciation};
 
 /// More morae than any sentence for the telephone has; the cost of a sentence grows faster than
@@ -83,6 +84,27 @@ pub enum KanaError {
     /// A sentence longer than the telephone, and the voice, can bear.
     #[error("a sentence of {0} morae is too long; at most {MAX_MORAE_IN_SENTENCE}")]
     TooLong(usize),
+}
+
+impl KanaError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::UnknownMora(text) => format!("{text} はカタカナの一拍ではありません"),
+            Self::StrayAccent => "アクセントの印 ' は、拍のすぐ後に書いてください".to_owned(),
+            Self::TwoAccents(phrase) => {
+                format!("{phrase} にアクセントの印が二つあります。/ で区切ってください")
+            }
+            Self::NothingToLengthen(phrase) => {
+                format!("{phrase} の頭の ー には、伸ばす音がありません")
+            }
+            Self::Silent => "読む文がありません".to_owned(),
+            Self::TooLong(n) => {
+                format!("一文が {n} 拍で長すぎます({MAX_MORAE_IN_SENTENCE} 拍まで)")
+            }
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 impl Kana {

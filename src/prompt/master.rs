@@ -6,6 +6,7 @@ use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 
 use crate::audio::{RATE, Sound, band, g711, level, pcm};
+use crate::base::Bilingual;
 use crate::call::clip::FRAME_BYTES;
 
 /// What is quieter than this at either end is cut off, in dBov.
@@ -34,6 +35,18 @@ pub enum MasterError {
     /// The resampler refused.
     #[error("the sound cannot be resampled")]
     Resample(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl MasterError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Silent => "音が聞こえません".to_owned(),
+            Self::Rate(rate) => format!("毎秒 {rate} サンプルは使えません(8000〜192000)"),
+            Self::Resample(_) => "サンプルの速さを変えられません".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// A prompt in both forms of G.711, cut to whole packets.

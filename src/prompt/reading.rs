@@ -4,6 +4,8 @@
 
 use jiff::civil::{Date, DateTime, Time};
 
+use crate::base::Bilingual;
+
 /// Morphemes that begin with ウ: the ウ of イノウエ does not lengthen the ノ before it.
 const BEGINS_WITH_U: [&str; 3] = ["ウエ", "ウチ", "ウラ"];
 
@@ -23,6 +25,19 @@ pub enum ReadingError {
     /// Neither katakana nor hiragana.
     #[error("the name is not in kana")]
     FamilyName,
+}
+
+impl ReadingError {
+    /// For the person who has to mend it.
+    pub fn explanation(self) -> Bilingual {
+        let ja = match self {
+            Self::Temperature => "体温が範囲の外です".to_owned(),
+            Self::Spo2 => "SpO2 が範囲の外です".to_owned(),
+            Self::PhoneNumber => "電話番号に読めない文字があります".to_owned(),
+            Self::FamilyName => "名前がカナではありません".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// Reads a temperature in tenths of a degree: 375 → `サ'ンジュー/ナナ'ド/ゴ'ブ`.

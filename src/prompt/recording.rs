@@ -13,6 +13,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::master::MasterError;
 use crate::audio::Sound;
+use crate::base::Bilingual;
 
 /// What a recording's file name may end with.
 pub const EXTENSIONS: [&str; 12] =
@@ -61,6 +62,23 @@ pub enum RecordingError {
     /// It cannot be made ready for the telephone.
     #[error(transparent)]
     Master(#[from] MasterError),
+}
+
+impl RecordingError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Read(_) => "ファイルを読めません".to_owned(),
+            Self::TooLarge => "ファイルが 32 MiB より大きいです".to_owned(),
+            Self::TooLong => format!("録音が {MAX_SECONDS} 秒より長いです"),
+            Self::Unsupported(_) => "読み取れる音声ではありません。WAV、FLAC、MP3、Ogg Vorbis、M4A (AAC) を使ってください".to_owned(),
+            Self::NoSound => "ファイルに音がありません".to_owned(),
+            Self::Damaged(_) => "ファイルが壊れています".to_owned(),
+            Self::CutOff { decoded, declared } => format!("ファイルが途中で切れています({declared} のうち {decoded})"),
+            Self::Master(error) => return error.explanation(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// Reads a file, if it is not too large.

@@ -43,6 +43,9 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// Each of them: a patient of either kind may be the first who is called.
+    pub const ALL: [Self; 2] = [Self::Normal, Self::Slow];
+
     /// By how much the natural length of a phoneme is multiplied.
     fn stretch(self) -> f64 {
         match self {

@@ -14,6 +14,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, PutPayload, Retry
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::base::Bilingual;
 use crate::base::Private;
 use crate::base::id::RecordingId;
 use crate::recording::seal::{
@@ -97,6 +98,23 @@ pub enum ArchiveError {
     /// The archive gave back something else than was stored.
     #[error("the archive does not give back what was stored")]
     Untrue,
+}
+
+impl ArchiveError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Running => "通話中です".to_owned(),
+            Self::Deleted => "録音は消去されました".to_owned(),
+            Self::Missing => "録音が見つかりません".to_owned(),
+            Self::Elsewhere { node } => format!("録音はまだ {node} にあります"),
+            Self::Unavailable { .. } => "録音の保管先が応答しません".to_owned(),
+            Self::Disk { .. } => "録音のフォルダーを使えません".to_owned(),
+            Self::Sealed { .. } => "録音を開けません".to_owned(),
+            Self::Untrue => "保管先が、預けたものと違うものを返しました".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 impl From<object_store::Error> for ArchiveError {

@@ -25,6 +25,7 @@ use aes_gcm::aead::{Aead, AeadInOut, Payload};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::base::Bilingual;
 use crate::base::id::{CenterKeyId, RecordingId};
 use crate::recording::spool;
 use crate::tape::SealedKey;
@@ -67,6 +68,19 @@ pub enum SealError {
     /// The bytes were changed, cut, or sealed under another key.
     #[error("damaged, or sealed under another key")]
     Damaged,
+}
+
+impl SealError {
+    /// For the person who has to mend it.
+    pub fn explanation(self) -> Bilingual {
+        let ja = match self {
+            Self::NotAKey => "鍵は base64 で書いた 32 バイトです".to_owned(),
+            Self::NotSealed => "封をした録音ではありません".to_owned(),
+            Self::Foreign => "別の録音のファイルです".to_owned(),
+            Self::Damaged => "壊れているか、別の鍵で封をされています".to_owned(),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// The key that all others hang on; from the configuration, never in a database.

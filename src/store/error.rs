@@ -1,5 +1,6 @@
 //! What can go wrong with the database, told without the contents of any row.
 
+use crate::base::Bilingual;
 use sqlx::error::{DatabaseError, ErrorKind};
 
 /// An operation on the store failed. None of its effects remain.
@@ -56,6 +57,25 @@ pub enum StoreError {
         /// The database's own code.
         code: String,
     },
+}
+
+impl StoreError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Unavailable { reason } => format!("データベースを使えません({reason})"),
+            Self::Conflict { constraint } => format!("規則 {constraint} に反します"),
+            Self::Stale { what } => format!("{what} は、ほかの人がすでに処理しました"),
+            Self::NotFound { what } => format!("{what} がありません"),
+            Self::Corrupt { table, column } => format!("{table}.{column} の値を読み取れません"),
+            Self::Migration { reason } => format!("データベースを新しくできません: {reason}"),
+            Self::UnknownDatabase => {
+                "データベースではありません。ファイル名か postgres://… を書いてください".to_owned()
+            }
+            Self::Refused { code } => format!("データベースが命令を拒否しました({code})"),
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 impl StoreError {

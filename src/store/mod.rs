@@ -111,6 +111,7 @@ pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
 
+use crate::base::address;
 use crate::base::id::{CampaignId, Id, Minter};
 use crate::store::change::Bell;
 use crate::store::session::{ClockHold, Glance, Session};
@@ -312,17 +313,7 @@ fn address(database: &str) -> Result<(Dialect, String), StoreError> {
     }
     let file = path::absolute(file).map_err(|_| StoreError::UnknownDatabase)?;
     let file = file.to_str().ok_or(StoreError::UnknownDatabase)?;
-    Ok((Dialect::Sqlite, format!("sqlite://{}?mode=rwc", percent_encoded(file))))
-}
-
-/// A path as part of a URL; sqlx takes it back.
-fn percent_encoded(path: &str) -> String {
-    path.bytes().fold(String::new(), |url, byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-            url + char::from(byte).encode_utf8(&mut [0; 4])
-        }
-        _ => format!("{url}%{byte:02X}"),
-    })
+    Ok((Dialect::Sqlite, format!("sqlite://{}?mode=rwc", address::path(file))))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::sync::{mpsc, watch};
 
+use crate::base::Bilingual;
 use crate::base::Clock;
 use crate::call::{Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Timeline};
 use crate::trunk::driver::{Command, Driver, LineId};
@@ -78,6 +79,23 @@ pub enum TrunkError {
     /// The template for callees gives all of them the same address.
     #[error("the template {0} does not name the number to call")]
     CalleeTemplate(Template),
+}
+
+impl TrunkError {
+    /// For the person who has to mend it.
+    pub fn explanation(&self) -> Bilingual {
+        let ja = match self {
+            Self::Resolve { host, .. } => format!("{host} のアドレスがわかりません"),
+            Self::NoAddress { host, bind } => {
+                format!("{host} に、{bind} と同じ種類のアドレスがありません")
+            }
+            Self::Bind { bind, .. } => format!("{bind} で待ち受けできません"),
+            Self::CalleeTemplate(template) => {
+                format!("{template} には、かける番号の場所がありません")
+            }
+        };
+        Bilingual::composed(ja, self.to_string())
+    }
 }
 
 /// Whether calls can be placed.

@@ -1,7 +1,6 @@
 //! The patient page over HTTP: who sees what, what staff do there, and how it is drawn.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use jiff::civil::{Date, date, time};
 use jiff::{Timestamp, ToSpan};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
-use mimamori::base::{Clock, Language, Now, Private};
+use mimamori::base::{Clock, Language, Now, Private, address};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::Terms;
 use mimamori::campaign::pacing::Limits;
@@ -192,10 +191,7 @@ impl Office {
     async fn post(&self, who: &str, path: &str, fields: &[(&str, &str)]) -> (StatusCode, String) {
         let csrf = format!("csrf-{who}");
         let pairs = fields.iter().copied().chain([("csrf", csrf.as_str())]);
-        let body = pairs
-            .map(|(name, value)| format!("{name}={}", encoded(value)))
-            .collect::<Vec<_>>()
-            .join("&");
+        let body = address::query(pairs);
         let request = Request::post(path).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.ask(who, request, Body::from(body)).await
     }
@@ -247,17 +243,6 @@ async fn save_center(store: &Store, code: &str, name: &str) -> HealthCenter {
     };
     center.id = store.save_health_center(at(0, 0), &center).await.unwrap();
     center
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").unwrap();
-        }
-        out
-    })
 }
 
 /// One tag a line, so that a person can read what changed.
@@ -515,7 +500,7 @@ async fn a_patient_is_found_by_typing_as_people_do() {
     let (status, to) = office.get("scheduler", "/patients?q=%EF%BC%A10001").await;
     assert_eq!((status, to), (StatusCode::SEE_OTHER, format!("/patients/{patient}")));
     for words in ["かんざき", "神崎", "5678"] {
-        let path = format!("/patients?q={}", encoded(words));
+        let path = format!("/patients?{}", address::query([("q", words)]));
         let (_, page) = office.get("scheduler", &path).await;
         assert!(page.contains("神崎 花") && page.contains("1948-03-05"), "{words}");
         assert!(!page.contains("38.1"));

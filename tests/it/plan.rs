@@ -16,7 +16,7 @@ use jiff::civil::{Date, date, time};
 use mimamori::audio::wav::{Encoding, header};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
-use mimamori::base::{Clock, Language, Now, Private};
+use mimamori::base::{Clock, Language, Now, Private, address};
 use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::Terms;
 use mimamori::campaign::plan::Precedence;
@@ -635,7 +635,7 @@ async fn rules_are_tried_signed_and_then_in_force(office: Office) {
     let shipped = book.effective_on(DAY).unwrap().text.clone();
     let stricter =
         shipped.replace("code = \"spo2\", at_most = 93", "code = \"spo2\", at_most = 95");
-    let form = format!("version=v2&from=2026-11-25&text={}", escaped(&stricter));
+    let form = address::query([("version", "v2"), ("from", "2026-11-25"), ("text", &stricter)]);
     let (status, headers, _) = chief.send("/rules/new", &form).await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let to = headers["location"].to_str().unwrap().to_owned();
@@ -813,8 +813,4 @@ fn tone() -> Vec<u8> {
     let mut bytes = header(Encoding::Linear16, 1, 8000, u32::try_from(samples.len()).unwrap());
     bytes.extend(samples);
     bytes
-}
-
-fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use crate::app::{clock, open_store};
-use crate::base::{Clock, Private};
+use crate::base::{Clock, Private, address};
 use crate::campaign::Terms;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
@@ -51,10 +51,11 @@ async fn measure(database: &Private<String>, patients: u32) -> anyhow::Result<()
     let scope = filled(&store, &clock, patients).await?;
     let began = Instant::now();
     let rolled = store.roll_health(clock.now().timestamp).await?;
+    let seconds = began.elapsed().as_secs_f64();
     writeln!(
         out,
-        "the list moved to today: {rolled} rows in {:.1} s",
-        began.elapsed().as_secs_f64()
+        "一覧を今日に進めました({rolled} 行、{seconds:.1} 秒) / \
+         the list moved to today: {rolled} rows in {seconds:.1} s"
     )?;
     let pages = Router::clone(&console(&store, &clock, scope).await?);
     writeln!(out, "{:<44} {:>8} {:>8} {:>9}", "what", "p50 ms", "p95 ms", "kB")?;
@@ -106,9 +107,7 @@ fn tabs() -> Vec<String> {
 }
 
 fn searches(words: &[&str]) -> Vec<String> {
-    let encoded =
-        |word: &str| word.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
-    words.iter().map(|word| format!("/health?q={}", encoded(word))).collect()
+    words.iter().map(|word| format!("/health?{}", address::query([("q", word)]))).collect()
 }
 
 /// The addresses of so many pages, each as the one before links to it.
@@ -169,10 +168,15 @@ async fn filled(store: &Store, clock: &Clock, patients: u32) -> anyhow::Result<S
     store
         .invent(now, center, patients, |table| {
             // What cannot be printed is not worth ending for.
-            let _ = writeln!(out, "inventing {table}");
+            let _ = writeln!(out, "作成中 / inventing {table}");
         })
         .await?;
-    writeln!(out, "{patients} patients with a week in {:.0} s", began.elapsed().as_secs_f64())?;
+    let seconds = began.elapsed().as_secs_f64();
+    writeln!(
+        out,
+        "患者 {patients} 人の一週間を {seconds:.0} 秒で作りました / \
+         {patients} patients with a week in {seconds:.0} s"
+    )?;
     Ok(Scope { center, clinic: None })
 }
 

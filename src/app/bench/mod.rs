@@ -61,7 +61,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(seconds) = options.media_seconds {
         let report = tokio::task::spawn_blocking(move || media::bench::run(calls, seconds))
             .await
-            .context("the benchmark broke off")??;
+            .context("測定が途切れました / the benchmark broke off")??;
         writeln!(out, "{report}")?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -93,10 +93,11 @@ async fn measure(simulation: Simulation, calls: usize) -> anyhow::Result<ExitCod
     let wall = began.elapsed();
     let cpu = cpu_time()?.saturating_sub(cpu_before);
     stop.send_replace(true);
-    walking.await.context("the road broke off")??;
+    walking.await.context("処理が途切れました / the road broke off")??;
     trunk.stop(Duration::ZERO).await;
 
-    let counts = ended.context("the interviews did not come to an end")??;
+    let counts =
+        ended.context("問診が終わりませんでした / the interviews did not come to an end")??;
     let date = clock.now().date();
     let stored: BTreeMap<String, u32> = road
         .store
@@ -111,40 +112,42 @@ async fn measure(simulation: Simulation, calls: usize) -> anyhow::Result<ExitCod
         seen.iter().map(|call| call.began_at.duration_until(call.ended_at).unsigned_abs()).sum();
     let minutes = talked.as_secs_f64() / 60.0;
     let mut out = stdout();
+    let (most, complete, seconds) =
+        (carrier.directory().most_live(), counts.complete, wall.as_secs_f64());
     writeln!(
         out,
-        "interviews {calls}, at once at most {}, complete {}, wall {:.0} s",
-        carrier.directory().most_live(),
-        counts.complete,
-        wall.as_secs_f64()
+        "問診 {calls} 件、同時に最大 {most} 件、完了 {complete} 件、{seconds:.0} 秒\n\
+         interviews {calls}, at once at most {most}, complete {complete}, wall {seconds:.0} s"
     )?;
     for (ending, count) in &counts.endings {
         writeln!(out, "  {count:5} {ending}")?;
     }
+    let (n_heard, n_answers, n_patients) =
+        (counts.keys, stored.values().sum::<u32>(), stored.len());
     writeln!(
         out,
-        "keys: pressed {n_pressed}, heard {}; answers stored {} from {} patients",
-        counts.keys,
-        stored.values().sum::<u32>(),
-        stored.len()
+        "キー: 押した {n_pressed}、届いた {n_heard}。保存した回答 {n_answers}(患者 {n_patients} 人)\n\
+         keys: pressed {n_pressed}, heard {n_heard}; answers stored {n_answers} from {n_patients} \
+         patients"
     )?;
+    let (cpu, a_minute) = (cpu.as_secs_f64(), cpu.as_secs_f64() / minutes);
     writeln!(
         out,
-        "CPU of service and simulator together: {:.2} s for {minutes:.1} call-minutes = {:.3} s a call-minute",
-        cpu.as_secs_f64(),
-        cpu.as_secs_f64() / minutes
+        "CPU(サービスと模擬装置の合計) {cpu:.2} 秒、通話 {minutes:.1} 分、通話 1 分あたり {a_minute:.3} 秒\n\
+         CPU of service and simulator together: {cpu:.2} s for {minutes:.1} call-minutes = \
+         {a_minute:.3} s a call-minute"
     )?;
     let heard = carrier.heard();
     let spacing = &heard.spacing_received;
+    let [p50, p99, max] =
+        [spacing.quantile(0.5), spacing.quantile(0.99), spacing.max].map(milliseconds);
+    let (received, lost) = (heard.received, heard.lost);
     writeln!(
         out,
-        "packets of sound at the patients' side: {} received, {} lost; spacing p50 {:.2} ms, \
-         p99 {:.2} ms, max {:.1} ms",
-        heard.received,
-        heard.lost,
-        milliseconds(spacing.quantile(0.5)),
-        milliseconds(spacing.quantile(0.99)),
-        milliseconds(spacing.max)
+        "患者側の音のパケット: 届いた {received}、失われた {lost}。間隔 p50 {p50:.2} ms、p99 {p99:.2} ms、\
+         最大 {max:.1} ms\n\
+         packets of sound at the patients' side: {received} received, {lost} lost; spacing p50 \
+         {p50:.2} ms, p99 {p99:.2} ms, max {max:.1} ms"
     )?;
     let all_well = counts.complete == calls && counts.keys == n_pressed;
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -164,7 +167,7 @@ async fn until_ended(mut news: broadcast::Receiver<News>, calls: usize) -> anyho
     let mut counts = Counts::default();
     let mut ended = 0;
     while ended < calls {
-        match news.recv().await.context("news was missed: the machine is too slow to count")?.step {
+        match news.recv().await.context("知らせを取りこぼしました: この機械では数えきれません / news was missed: the machine is too slow to count")?.step {
             Step::Key => counts.keys += 1,
             Step::Ended { disposition, respondent, completion } => {
                 ended += 1;

@@ -12,9 +12,9 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::PatientId;
+use crate::base::{Bilingual, address};
 use crate::campaign::outlook::next_call;
 use crate::campaign::plan::OpenSlot;
 use crate::campaign::terms::Rest;
@@ -166,8 +166,8 @@ impl Shown<'_> {
     }
 
     fn address(&self, date: Date, only: Only, page: u32) -> String {
-        let query = form_urlencoded(&[
-            ("date", &date.to_string()),
+        let query = address::query([
+            ("date", date.to_string().as_str()),
             ("only", only.as_str()),
             ("search", &self.asked.search),
             ("page", &page.to_string()),
@@ -528,20 +528,6 @@ fn clock(at: Timestamp) -> String {
 fn weekday(date: Date) -> &'static str {
     ["月", "火", "水", "木", "金", "土", "日"]
         [usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0)]
-}
-
-/// A query of an address.
-fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
-    let escape = |text: &str| {
-        text.bytes().fold(String::new(), |escaped, byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                escaped + char::from(byte).encode_utf8(&mut [0; 4])
-            }
-            _ => format!("{escaped}%{byte:02X}"),
-        })
-    };
-    let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", escape(value)));
-    pairs.collect::<Vec<_>>().join("&")
 }
 
 async fn call_now(

@@ -22,7 +22,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
-use mimamori::base::{Clock, Now, Private};
+use mimamori::base::{Clock, Now, Private, address};
 use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
@@ -264,7 +264,7 @@ impl Browser {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("origin", "https://mimamori.example")
             .header("sec-fetch-site", "same-origin")
-            .body(Body::from(encoded(fields)))
+            .body(Body::from(address::query(fields.iter().copied())))
             .unwrap();
         self.send(request).await
     }
@@ -309,21 +309,4 @@ impl Browser {
     pub(crate) async fn give_password(&mut self, login: &str, password: &str) -> Page {
         self.post_exactly("/login", &[("login", login), ("password", password)]).await
     }
-}
-
-fn encoded(fields: &[(&str, &str)]) -> String {
-    let percent = |text: &str| {
-        text.bytes().fold(String::new(), |encoded, byte| {
-            if byte.is_ascii_alphanumeric() {
-                encoded + char::from(byte).encode_utf8(&mut [0; 4])
-            } else {
-                format!("{encoded}%{byte:02X}")
-            }
-        })
-    };
-    let pairs: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
-        .collect();
-    pairs.join("&")
 }

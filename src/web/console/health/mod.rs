@@ -13,9 +13,9 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::StaffId;
+use crate::base::{Bilingual, address};
 use crate::registry::Right;
 use crate::store::{Counts, Cursor, ListPage, ListQuery, SavedView, View};
 use crate::web::Desk;
@@ -79,50 +79,14 @@ impl Wanted {
     }
 
     fn to_query(&self, after: Option<Cursor>) -> String {
-        let mut query = form_urlencoded();
-        for (key, value) in [("view", &self.view), ("q", &self.q), ("mask", &self.mask)] {
-            if !value.is_empty() {
-                query.append(key, value);
-            }
-        }
-        if self.days > 0 {
-            query.append("days", &self.days.to_string());
-        }
-        if let Some(after) = after {
-            query.append("after", &after.to_text());
-        }
-        query.finish()
-    }
-}
-
-/// Writes a query of an address.
-struct QueryText(String);
-
-fn form_urlencoded() -> QueryText {
-    QueryText(String::new())
-}
-
-impl QueryText {
-    fn append(&mut self, key: &str, value: &str) {
-        use std::fmt::Write;
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(key);
-        self.0.push('=');
-        for byte in value.bytes() {
-            // Writing to a string cannot fail.
-            let _ = match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-                    write!(self.0, "{}", char::from(byte))
-                }
-                _ => write!(self.0, "%{byte:02X}"),
-            };
-        }
-    }
-
-    fn finish(self) -> String {
-        self.0
+        let chosen = [
+            ("view", self.view.clone()),
+            ("q", self.q.clone()),
+            ("mask", self.mask.clone()),
+            ("days", if self.days > 0 { self.days.to_string() } else { String::new() }),
+            ("after", after.map(Cursor::to_text).unwrap_or_default()),
+        ];
+        address::query(chosen.into_iter().filter(|(_, value)| !value.is_empty()))
     }
 }
 

@@ -323,7 +323,7 @@ async fn draft(
         Ok(set) => set,
         Err(fault) => {
             let place = match viewer.say("ja", "en") {
-                "ja" => format!("{}行目: {}", fault.line, fault.problem),
+                "ja" => format!("{}行目: {}", fault.line, fault.problem.explanation().ja),
                 _ => format!("line {}: {}", fault.line, fault.problem),
             };
             return again(&place);

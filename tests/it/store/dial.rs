@@ -1,0 +1,225 @@
+//! The claim of due attempts: who is called, when, and by whom.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::SignedDuration;
+use jiff::civil::time;
+use mimamori::base::clock::civil;
+use mimamori::call::{Completion, Disposition};
+use mimamori::campaign::{AttemptState, SlotState};
+use mimamori::ivr::Answer;
+use mimamori::observation::Channel;
+use mimamori::store::{Claim, Report, Store};
+
+use crate::store::{Database, District, at, claimant, claims, entry, number, outcome, web_report};
+
+claims! {
+    a_claim_brings_all_that_the_call_needs
+    nobody_is_called_outside_the_hours
+    a_number_that_is_on_the_line_is_not_called
+    who_reported_otherwise_is_not_called
+    an_unreadable_row_does_not_stop_the_others
+    two_claimers_never_get_the_same_attempt
+    the_claim_walks_along_an_index
+}
+
+async fn a_claim_brings_all_that_the_call_needs(database: Database) {
+    let district = District::new(&database).await;
+    let (patient, episode) = district.admit(1).await;
+    let slot = district.slot(&episode).await;
+    let first = district.attempt(slot, 1, number(1)).await;
+    assert_eq!(district.claim(at(9, 0)).await[0].answered, []);
+    let given = entry(0, "temperature", Answer::Number(375));
+    district.answer(first, &given).await;
+    let dropped = outcome(Disposition::Answered, SlotState::Due);
+    district.store.finish_attempt(at(9, 5), first, &dropped).await.unwrap();
+
+    let second = district.attempt(slot, 2, number(2)).await;
+    let claims = district.claim(at(9, 20)).await;
+    let [claim] = &claims[..] else { panic!("{} claims", claims.len()) };
+    assert_eq!((claim.attempt.id, claim.attempt.number), (second, 2));
+    assert_eq!(claim.attempt.state, AttemptState::Dialing);
+    assert_eq!(claim.attempt.dialed_at, Some(at(9, 20)));
+    assert_eq!(claim.attempt.phone, number(2));
+    assert_eq!((claim.slot.id, claim.slot.state), (slot, SlotState::InProgress));
+    assert_eq!(claim.patient, patient);
+    assert_eq!(claim.episode, episode);
+    assert_eq!(claim.health_center, district.center);
+    assert_eq!(claim.answered, [given]);
+    assert!(district.claim(at(9, 20)).await.is_empty());
+    let live = district.store.calls_in_progress().await.unwrap();
+    assert_eq!((live.len(), live[0].attempt, live[0].state), (1, second, AttemptState::Dialing));
+}
+
+async fn nobody_is_called_outside_the_hours(database: Database) {
+    let district = District::new(&database).await;
+    let mut center = district.center.clone();
+    for (n, opens, closes, due, now, claimed) in [
+        // The centre's own hours, to the second.
+        (1, (8, 30), (18, 0), (8, 0), at(8, 29), 0),
+        (2, (8, 30), (18, 0), (8, 0), at(8, 30), 1),
+        (3, (8, 30), (18, 0), (8, 0), at(18, 0) - SignedDuration::from_millis(1), 1),
+        (4, (8, 30), (18, 0), (8, 0), at(18, 0), 0),
+        // The hard limit stands above them.
+        (5, (6, 0), (23, 0), (6, 0), at(7, 59), 0),
+        (6, (6, 0), (23, 0), (6, 0), at(8, 0), 1),
+        (7, (6, 0), (23, 0), (6, 0), at(19, 59), 1),
+        (8, (6, 0), (23, 0), (6, 0), at(20, 0), 0),
+        // The slot's window.
+        (9, (8, 30), (18, 0), (10, 0), at(9, 59), 0),
+    ] {
+        center.opens_at = time(opens.0, opens.1, 0, 0);
+        center.closes_at = time(closes.0, closes.1, 0, 0);
+        district.store.save_health_center(at(0, 0), &center).await.unwrap();
+        let (_, episode) = district.admit(n).await;
+        let slot = district.slot_between(&episode, 1, at(due.0, due.1), at(22, 0)).await;
+        let attempt = district.attempt_at(slot, 1, number(n), at(6, 0)).await;
+        let claims = district.claim(now).await;
+        assert_eq!(claims.len(), claimed, "{n} at {}", civil(now));
+        if claimed == 0 {
+            district.store.close_slot(now, slot, SlotState::Skipped, None).await.unwrap();
+        } else {
+            let over = outcome(Disposition::NoAnswer, SlotState::Unreached);
+            district.store.finish_attempt(now, attempt, &over).await.unwrap();
+        }
+    }
+}
+
+async fn a_number_that_is_on_the_line_is_not_called(database: Database) {
+    let district = District::new(&database).await;
+    // A couple with one telephone, and a man with two slots.
+    let (_, slot, husband) = district.due(1).await;
+    let (_, wife_episode) = district.admit(2).await;
+    let wife_slot = district.slot(&wife_episode).await;
+    let wife = district.attempt_at(wife_slot, 1, number(1), at(9, 1)).await;
+    let (_, episode) = district.admit(3).await;
+    let early = district.slot_between(&episode, 1, at(9, 0), at(12, 0)).await;
+    let late = district.slot_between(&episode, 2, at(9, 0), at(15, 0)).await;
+    let early = district.attempt_at(early, 1, number(3), at(9, 2)).await;
+    let late = district.attempt_at(late, 1, number(500_003), at(9, 3)).await;
+
+    let claimed = |claims: Vec<Claim>| claims.iter().map(|it| it.attempt.id).collect::<Vec<_>>();
+    assert_eq!(claimed(district.claim(at(9, 4)).await), [husband, early]);
+    assert_eq!(claimed(district.claim(at(9, 4)).await), []);
+    let over = outcome(Disposition::NoAnswer, SlotState::Due);
+    district.store.finish_attempt(at(9, 5), husband, &over).await.unwrap();
+    district.store.finish_attempt(at(9, 5), early, &over).await.unwrap();
+    // The other number is free; the one just called is left alone for three minutes.
+    assert_eq!(claimed(district.claim(at(9, 5)).await), [late]);
+    let in_use = district.store.phones_in_use(at(9, 5)).await.unwrap();
+    assert_eq!(in_use.busy, HashSet::from([number(1), number(500_003)]));
+    assert_eq!(in_use.last_ended, HashMap::from([(number(1), at(9, 5)), (number(3), at(9, 5))]));
+    let a_moment = SignedDuration::from_millis(1);
+    assert_eq!(claimed(district.claim(at(9, 8) - a_moment).await), []);
+    assert_eq!(claimed(district.claim(at(9, 8)).await), [wife]);
+    assert!(district.store.phones_in_use(at(9, 8)).await.unwrap().last_ended.is_empty());
+    assert_eq!(district.slot_state(slot).await.0, SlotState::Due);
+}
+
+async fn who_reported_otherwise_is_not_called(database: Database) {
+    let district = District::new(&database).await;
+    for (n, channel, reported_at, expected) in [
+        (1, Channel::Web, at(8, 12), Some("Web入力済 08:12")),
+        (2, Channel::InboundCall, at(6, 30), Some("折返し電話で報告済 06:30")),
+        (3, Channel::Staff, at(8, 59), Some("職員入力済 08:59")),
+        // Three hours and a minute ago.
+        (4, Channel::Web, at(5, 59), None),
+    ] {
+        let (patient, slot, attempt) = district.due(n).await;
+        let report = Report { channel, ..web_report(reported_at, Completion::Complete) };
+        let settled = district.store.report(reported_at, patient, &report).await.unwrap();
+        assert_eq!(settled, None, "the slot is not open yet");
+        let claims = district.claim(at(9, 0)).await;
+        let (state, reason) = district.slot_state(slot).await;
+        match expected {
+            Some(text) => {
+                assert!(claims.is_empty());
+                assert_eq!((state, reason.as_deref()), (SlotState::Skipped, Some(text)));
+                assert_eq!(district.attempt_state(attempt).await, AttemptState::Dropped);
+            }
+            None => assert_eq!((claims.len(), state), (1, SlotState::InProgress)),
+        }
+    }
+}
+
+async fn an_unreadable_row_does_not_stop_the_others(database: Database) {
+    let district = District::new(&database).await;
+    let (broken, slot, _) = district.due(1).await;
+    let (_, _, sound) = district.due(2).await;
+    database.execute(&format!("update patient set risks = 'x' where id = '{broken}'")).await;
+    let claims = district.claim(at(9, 0)).await;
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0].attempt.id, sound);
+    database.execute(&format!("update patient set risks = '' where id = '{broken}'")).await;
+    let (state, reason) = district.slot_state(slot).await;
+    assert_eq!(state, SlotState::Unreached);
+    assert_eq!(reason.as_deref(), Some("patient.risks を読めません"));
+}
+
+async fn two_claimers_never_get_the_same_attempt(database: Database) {
+    let district = District::new(&database).await;
+    // Thirty attempts to twenty numbers: ten numbers are wanted twice.
+    for n in 0..30 {
+        let (_, episode) = district.admit(n).await;
+        let slot = district.slot(&episode).await;
+        district.attempt(slot, 1, number(n % 20)).await;
+    }
+    // Two processes, several workers in each.
+    let other = Store::open(&database.url, [8; 32]).await.unwrap();
+    let workers: Vec<_> = (0..8)
+        .map(|n| {
+            let store = if n % 2 == 0 { district.store.clone() } else { other.clone() };
+            tokio::spawn(async move {
+                let mut claimed = Vec::new();
+                for _ in 0..8 {
+                    let node = claimant(&format!("node{n}"));
+                    claimed.extend(store.claim_due(at(9, 0), &node, 2).await.unwrap());
+                }
+                claimed
+            })
+        })
+        .collect();
+    let mut claims = Vec::new();
+    for worker in workers {
+        claims.extend(worker.await.unwrap());
+    }
+    let total = claims.len();
+    claims.sort_by_key(|claim| claim.attempt.id);
+    claims.dedup_by_key(|claim| claim.attempt.id);
+    assert_eq!(claims.len(), total, "an attempt was claimed twice");
+    claims.sort_by(|one, other| one.attempt.phone.cmp(&other.attempt.phone));
+    claims.dedup_by(|one, other| one.attempt.phone == other.attempt.phone);
+    assert_eq!(claims.len(), total, "a number was claimed twice");
+    assert_eq!(total, 20, "every number was claimed");
+    assert_eq!(district.store.calls_in_progress().await.unwrap().len(), 20);
+}
+
+async fn the_claim_walks_along_an_index(database: Database) {
+    let district = District::new(&database).await;
+    let (_, episode) = district.admit(1).await;
+    // A year of a large district: one plan for few rows says nothing.
+    let many = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 4000)";
+    let (id, patient) = (episode.id, episode.patient);
+    database
+        .execute(&format!(
+            "insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
+             created_at, settled_at) {many} select 's' || i, '{id}', '{patient}', 'd' || i, 1, i, \
+             i + 1, case when i > 3900 then 'due' else 'reported' end, 0, \
+             case when i > 3900 then null else i end from n; \
+             insert into attempt (id, slot_id, patient_id, number, phone, due_at, state, \
+             created_at, dialed_at, ended_at, disposition) {many} select 'a' || i, 's' || i, \
+             '{patient}', 1, '+81' || i, i, case when i > 3900 then 'due' else 'done' end, 0, \
+             case when i > 3900 then null else i end, case when i > 3900 then null else i end, \
+             case when i > 3900 then null else 'busy' end from n; \
+             analyze"
+        ))
+        .await;
+    let plan = district.store.explain_claim(at(9, 0)).await.unwrap().join("\n");
+    // Along what is due, attempts or slots, past the few calls that are under way.
+    assert!(plan.contains("attempt_due") || plan.contains("slot_due"), "{plan}");
+    assert!(plan.contains("attempt_live_"), "{plan}");
+    for whole_table in ["Seq Scan on attempt", "Seq Scan on slot", "SCAN l", "SCAN s"] {
+        assert!(!plan.contains(whole_table), "{whole_table} is in:\n{plan}");
+    }
+}
