@@ -81,7 +81,7 @@ fn list(error: &(dyn Error + 'static)) -> Option<String> {
     };
     Some(match facts.as_slice() {
         [fact] => fact.clone(),
-        _ => facts.iter().map(|fact| format!("\n    {fact}")).collect(),
+        _ => format!("\n    {}", facts.join("\n    ")),
     })
 }
 
