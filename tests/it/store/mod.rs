@@ -1,6 +1,7 @@
 //! What both databases must do alike: each claim runs on SQLite and on PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+mod campaign;
 mod dial;
 mod durability;
 mod escalate;
