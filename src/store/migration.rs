@@ -21,6 +21,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0014_gaps.sql")),
         ]
     };
 }
@@ -41,6 +42,7 @@ const NAMES: &[(i64, &str)] = &[
     (11, "plan"),
     (12, "account"),
     (13, "api"),
+    (14, "gaps"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

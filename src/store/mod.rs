@@ -84,7 +84,7 @@ pub use health::{
 pub use installation::Dialing;
 pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
-pub use node::{NodeStatus, TrunkWord};
+pub use node::{NodeStatus, RegistrationWord, TrunkStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
