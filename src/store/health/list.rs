@@ -28,8 +28,8 @@ pub enum View {
     Fever,
     /// 終了予定: the last day is today or tomorrow.
     Ending,
-    /// 自分の担当: cases taken by this person, as the case names them.
-    Owner(String),
+    /// 自分の担当: cases in the hands of this account, whatever its name.
+    Owner(StaffId),
 }
 
 /// What of the list is wanted.
@@ -154,7 +154,7 @@ impl Filter {
             View::Unreported => filter.report = "none",
             View::Fever => filter.fever_days = FEVER_DAYS,
             View::Ending => filter.last_day = tomorrow(today),
-            View::Owner(owner) => filter.owner = Some(owner.clone()),
+            View::Owner(owner) => filter.owner = Some(owner.to_string()),
         }
         filter
     }
@@ -296,7 +296,7 @@ impl Within<'_> {
     }
 
     /// How many rows each tab has, and how far the calls of the day came.
-    pub async fn health_counts(&self, owner: &str) -> Result<Counts, StoreError> {
+    pub async fn health_counts(&self, owner: StaffId) -> Result<Counts, StoreError> {
         let mut session = self.store.glance().await?;
         let rows = sqlx::query(COUNTS)
             .bind(self.center_text())
@@ -313,7 +313,7 @@ impl Within<'_> {
         let row = sqlx::query(OWNED)
             .bind(self.center_text())
             .bind(self.clinic_text())
-            .bind(owner)
+            .bind(owner.to_string())
             .fetch_one(session.connection())
             .await?;
         counts.owned = Fields::new("health_status", &row).integer("n")?;

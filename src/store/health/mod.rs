@@ -268,9 +268,10 @@ async fn save(
         need = excluded.need, report = excluded.report, fever_days = excluded.fever_days, \
         owner = excluded.owner, facet = excluded.facet, shown = excluded.shown, version = health_status.version + 1 \
         where (health_status.shown, health_status.search, health_status.day, \
-        health_status.need, health_status.clinic_id, health_status.health_center_id) \
-        <> (excluded.shown, excluded.search, excluded.day, \
-        excluded.need, excluded.clinic_id, excluded.health_center_id)";
+        health_status.need, health_status.owner, health_status.clinic_id, \
+        health_status.health_center_id) \
+        <> (excluded.shown, excluded.search, excluded.day, excluded.need, excluded.owner, \
+        excluded.clinic_id, excluded.health_center_id)";
     sqlx::query(SAVE)
         .bind(patient.to_string())
         .bind(row.day.map(|day| day.to_string()).unwrap_or_default())
