@@ -103,7 +103,7 @@ pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
-pub use timeline::{CarePlan, Health, Observed};
+pub use timeline::{CarePlan, Health, ListedIn, Observed};
 pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;
