@@ -20,7 +20,7 @@ use crate::ivr::{Answer, Questionnaire, YesNo};
 use crate::observation::Channel;
 use crate::prompt::{self, Library, Pace};
 use crate::recording::Recorder;
-use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
+use crate::registry::{Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole};
 use crate::sim::{self, carrier};
 use crate::sim::{Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper};
 use crate::store::{Report, Store};
@@ -177,17 +177,17 @@ fn trunk_config(carrier: &SipCarrier, plan: &Plan<'_>) -> anyhow::Result<trunk::
 }
 
 /// Family names with their kana; all invented people share them.
-const NAMES: [(&str, &str); 10] = [
-    ("佐藤 ハナ", "サトウ ハナ"),
-    ("鈴木 一郎", "スズキ イチロウ"),
-    ("高橋 ウメ", "タカハシ ウメ"),
-    ("田中 正", "タナカ タダシ"),
-    ("伊藤 キヨ", "イトウ キヨ"),
-    ("渡辺 茂", "ワタナベ シゲル"),
-    ("山本 トメ", "ヤマモト トメ"),
-    ("中村 清", "ナカムラ キヨシ"),
-    ("小林 フミ", "コバヤシ フミ"),
-    ("加藤 実", "カトウ ミノル"),
+const NAMES: [(&str, &str, Gender); 10] = [
+    ("佐藤 ハナ", "サトウ ハナ", Gender::Female),
+    ("鈴木 一郎", "スズキ イチロウ", Gender::Male),
+    ("高橋 ウメ", "タカハシ ウメ", Gender::Female),
+    ("田中 正", "タナカ タダシ", Gender::Male),
+    ("伊藤 キヨ", "イトウ キヨ", Gender::Female),
+    ("渡辺 茂", "ワタナベ シゲル", Gender::Male),
+    ("山本 トメ", "ヤマモト トメ", Gender::Female),
+    ("中村 清", "ナカムラ キヨシ", Gender::Male),
+    ("小林 フミ", "コバヤシ フミ", Gender::Female),
+    ("加藤 実", "カトウ ミノル", Gender::Male),
 ];
 
 /// Enrols one patient per temper, all due now; they have been under observation since the day
@@ -203,7 +203,7 @@ async fn invent_people(
     let mut residents = Vec::new();
     for (index, temper) in plan.tempers.iter().copied().enumerate() {
         let number: PhoneNumber = format!("090{:08}", 10_000_001 + index).parse()?;
-        let (name, kana) = NAMES[index % NAMES.len()];
+        let (name, kana, gender) = &NAMES[index % NAMES.len()];
         let month = i8::try_from(index % 12)? + 1;
         let day = i8::try_from(index % 28)? + 1;
         let born = jiff::civil::date(1936 + i16::try_from(index % 40)?, month, day);
@@ -217,8 +217,9 @@ async fn invent_people(
             health_center: center.id,
             registration_number: format!("{:06}", 100_001 + index),
             birth_date: Private::new(born),
-            name: Private::new(name.to_owned()),
-            kana: Private::new(kana.to_owned()),
+            name: Private::new((*name).to_owned()),
+            kana: Private::new((*kana).to_owned()),
+            gender: Some(*gender),
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,

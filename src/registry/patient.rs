@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use crate::base::id::{HealthCenterId, PatientId};
-use crate::base::{Language, PhoneNumber, Private};
+use crate::base::{Bilingual, Language, PhoneNumber, Private};
 
 /// A patient.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Patient {
     pub name: Private<String>,
     /// The name as said, in katakana: family name, a space, given name.
     pub kana: Private<String>,
+    /// 性別, if anybody told.
+    pub gender: Option<Gender>,
     /// The language to speak.
     pub language: Language,
     /// A thermometer is at hand; asked for a temperature only then.
@@ -48,6 +50,49 @@ impl Patient {
         let born = *self.birth_date.expose();
         let had_birthday = (today.month(), today.day()) >= (born.month(), born.day());
         today.year() - born.year() - i16::from(!had_birthday)
+    }
+}
+
+/// 性別, as the health centre's papers tell it (FHIR: administrative gender).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Gender {
+    /// 男
+    Male,
+    /// 女
+    Female,
+    /// その他
+    Other,
+    /// 不明: it was asked for, and is not known.
+    Unknown,
+}
+
+impl Gender {
+    /// Every one, in the order of forms.
+    pub const ALL: [Self; 4] = [Self::Male, Self::Female, Self::Other, Self::Unknown];
+
+    /// The word for it in the store, and in FHIR.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Male => "male",
+            Self::Female => "female",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|gender| gender.as_str() == text)
+    }
+
+    /// Its name for people.
+    pub const fn name(self) -> Bilingual {
+        match self {
+            Self::Male => Bilingual::fixed("男", "male"),
+            Self::Female => Bilingual::fixed("女", "female"),
+            Self::Other => Bilingual::fixed("その他", "other"),
+            Self::Unknown => Bilingual::fixed("不明", "unknown"),
+        }
     }
 }
 

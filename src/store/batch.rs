@@ -431,7 +431,8 @@ impl Within<'_> {
         let patient: Patient = draft.patient(self.store.mint(now), self.center());
         let episode: Episode = draft.episode(self.store.mint(now), patient.id);
         let imported = save(connection, now, &patient, Some(&episode)).await?;
-        let saved = Patient { id: imported.patient, ..patient };
+        let gender = patient.gender.or(known.as_ref().and_then(|known| known.gender));
+        let saved = Patient { id: imported.patient, gender, ..patient };
         let active = find_active_episode(connection, imported.patient).await?;
         let became = Snapshot::of(&saved, active.as_ref()).to_text()?;
         let change = match imported.change {

@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
-use crate::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
 
@@ -155,6 +155,8 @@ pub(super) async fn save(
         None => insert_patient(connection, now, patient).await?,
         Some(known) => {
             saved.id = known.id;
+            // A list that does not tell it takes nothing away.
+            saved.gender = patient.gender.or(known.gender);
             if saved != *known {
                 update_patient(connection, now, &saved).await?;
                 changed = true;
@@ -218,7 +220,7 @@ macro_rules! patient_columns {
     () => {
         "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
          p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-         f.number, f.role"
+         p.gender, f.number, f.role"
     };
 }
 pub(super) use patient_columns;
@@ -267,6 +269,7 @@ fn patient_without_phones(row: &AnyRow) -> Result<Patient, StoreError> {
         birth_date: Private::new(fields.parsed("birth_date")?),
         name: Private::new(fields.text("name")?.to_owned()),
         kana: Private::new(fields.text("kana")?.to_owned()),
+        gender: fields.word_or_null("gender", Gender::parse)?,
         language: fields.parsed("language")?,
         has_thermometer: fields.flag("has_thermometer")?,
         has_oximeter: fields.flag("has_oximeter")?,
@@ -377,8 +380,8 @@ async fn insert_patient(
 ) -> Result<(), StoreError> {
     const INSERT: &str = "insert into patient (id, birth_date, name, kana, language, \
         has_thermometer, has_oximeter, slow_speech, lives_alone, risks, updated_at, \
-        health_center_id, registration_number, created_at) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11)";
+        health_center_id, registration_number, gender, created_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $11)";
     save_patient(connection, INSERT, now, patient).await
 }
 
@@ -389,7 +392,7 @@ pub(super) async fn update_patient(
 ) -> Result<(), StoreError> {
     const UPDATE: &str = "update patient set birth_date = $2, name = $3, kana = $4, language = $5, \
         has_thermometer = $6, has_oximeter = $7, slow_speech = $8, lives_alone = $9, risks = $10, \
-        updated_at = $11 where id = $1 and health_center_id = $12 and registration_number = $13";
+        updated_at = $11, gender = $14 where id = $1 and health_center_id = $12 and registration_number = $13";
     save_patient(connection, UPDATE, now, patient).await
 }
 
@@ -414,6 +417,7 @@ async fn save_patient(
         .bind(millis(now))
         .bind(patient.health_center.to_string())
         .bind(patient.registration_number.as_str())
+        .bind(patient.gender.map(Gender::as_str))
         .execute(connection)
         .await?;
     Ok(())

@@ -240,6 +240,7 @@ impl World {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new("神崎 花".to_owned()),
             kana: Private::new("カンザキ ハナ".to_owned()),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,

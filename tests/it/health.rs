@@ -92,6 +92,7 @@ impl Town {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new(format!("神崎 花{n}")),
             kana: Private::new(format!("カンザキ ハナ{}", ["ア", "イ", "ウ"][n as usize % 3])),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,
@@ -163,7 +164,6 @@ impl Town {
         change.unwrap().case().unwrap()
     }
 
-    async fn undrifted(&self, after: &str) {
     async fn hire(&self, login: &str, name: &str) -> Staff {
         let staff = Staff {
             id: self.store.mint(at(0, 0)),
@@ -196,6 +196,7 @@ impl Town {
         assert!(matches!(handled, Handled::Done(_)), "{handled:?}");
     }
 
+    async fn undrifted(&self, after: &str) {
         let drifted = self.store.health_drift().await.unwrap();
         assert_eq!(drifted, [], "after {after}");
     }
@@ -494,7 +495,6 @@ async fn a_tab_has_as_many_rows_as_it_says(database: Database) {
     assert_eq!(status.unwrap().unwrap().stage(), CallStage::Planned);
 }
 
-async fn somebody_is_found_by_name_kana_number_and_telephone(database: Database) {
 /// Two nurses may have the same name, and one may change hers.
 async fn what_is_mine_is_told_by_the_account(database: Database) {
     let town = Town::new(&database, 4).await;
@@ -521,6 +521,7 @@ async fn what_is_mine_is_told_by_the_account(database: Database) {
     assert_eq!((counts.owned, counts.action), (1, 3));
 }
 
+async fn somebody_is_found_by_name_kana_number_and_telephone(database: Database) {
     let town = Town::new(&database, 5).await;
     for (search, expected) in [
         ("花3", &["A0003"][..]),
@@ -652,7 +653,6 @@ async fn a_node_says_how_it_is(database: Database) {
     assert_eq!(store.node_statuses().await.unwrap(), [later]);
 }
 
-async fn the_list_walks_along_its_index(database: Database) {
 async fn a_trunk_says_how_it_is_and_keeps_its_last_error(database: Database) {
     let store = database.open().await;
     let told = |at, state, registration, error: Option<&str>| TrunkStatus {
@@ -680,6 +680,7 @@ async fn a_trunk_says_how_it_is_and_keeps_its_last_error(database: Database) {
     assert_eq!(store.trunk_statuses().await.unwrap()[1], kept);
 }
 
+async fn the_list_walks_along_its_index(database: Database) {
     let town = Town::new(&database, 3).await;
     let center = town.center.id;
     // As many as make a difference, as long as they are, most of them well.

@@ -12,8 +12,8 @@ use mimamori::call::{Completion, Disposition, Respondent, Timeline};
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
 use mimamori::ivr::{Answer, YesNo};
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Contact, Episode, HealthCenter, Patient, PatientPhone,
-    PhoneRole, Relation, Role, Scope, Staff,
+    Actor, AuditEntry, ConsoleLanguage, Contact, Episode, Gender, HealthCenter, Patient,
+    PatientPhone, PhoneRole, Relation, Role, Scope, Staff,
 };
 use mimamori::store::{
     AuditFilter, Claimant, Correction, Outcome, Resumed, Setting, StaffReport, Store, StoreError,
@@ -115,6 +115,7 @@ impl Ward {
             has_oximeter: true,
             slow_speech: false,
             lives_alone: false,
+            gender: None,
             risks: vec![],
             phones: vec![PatientPhone { number: number(n), role: PhoneRole::Mobile }],
         };
@@ -571,11 +572,13 @@ async fn nobody_reaches_the_patients_of_another_centre(ward: Ward) {
         assert_eq!(refused(within.set_last_day(now, by, patient, DAY).await), "no such patient");
         let ended = within.end_observation(now, by, patient, "").await;
         assert_eq!(refused(ended), "no such patient");
+        within.set_gender(at(8, 1), nurse, patient, Some(Gender::Female)).await.unwrap();
         let slow = within.set_slow_speech(now, by, patient, true).await;
         assert_eq!(refused(slow), "no such patient");
         assert_eq!(refused(within.assign_clinic(now, by, patient, None).await), "no such patient");
         assert_eq!(refused(within.set_contacts(now, by, patient, &[]).await), "no such patient");
         let note = ward.store.mint(at(0, 0));
+    assert_eq!(plan.patient.gender, Some(Gender::Female));
         let noted = within.add_note(now, by, patient, note, "x").await;
         assert_eq!(refused(noted), "no such patient");
         assert_eq!(refused(within.observe(now, by, patient, &report).await), "no such patient");
@@ -587,6 +590,7 @@ async fn nobody_reaches_the_patients_of_another_centre(ward: Ward) {
 }
 
 async fn patients_are_found_by_what_staff_have_at_hand(ward: Ward) {
+            (Setting::Gender, "", "female"),
     let (first, _) = ward.admit(1).await;
     let (second, _) = ward.admit(2).await;
     ward.within().end_observation(at(8, 0), ward.nurse, second, "解除").await.unwrap();

@@ -24,7 +24,9 @@ use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
 use mimamori::prompt::{Library, Pace, Source};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
+use mimamori::registry::{
+    Actor, AuditEntry, ConsoleLanguage, Gender, HealthCenter, Role, Scope, Staff,
+};
 use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
     TakeState,
@@ -59,6 +61,8 @@ macro_rules! claims {
 claims! {
     a_cp932_list_with_errors_is_mended_taken_over_and_taken_back
     a_list_that_is_sent_twice_is_taken_over_once
+    gender_comes_with_a_list_and_stays_when_another_does_not_tell_it
+    how_people_stood_before_a_list_is_forgotten_after_ninety_days
     whoever_was_called_is_not_deleted_but_no_longer_observed
     what_staff_changed_since_is_left_as_it_is
     changed_patients_become_what_they_were
@@ -452,6 +456,68 @@ async fn changed_patients_become_what_they_were(office: Office) {
     assert_ne!(office.within().episode_of(patient).await.unwrap(), days);
     assert_eq!(hana.take_back(third.id).await.counts.restored, 1);
     assert_eq!(office.within().episode_of(patient).await.unwrap(), days);
+}
+
+/// A list with 性別, one that does not tell it, and taking each back.
+async fn gender_comes_with_a_list_and_stays_when_another_does_not_tell_it(office: Office) {
+    let hana = office.scheduler().await;
+    let with = list(&[HANA]).replace(",電話番号", ",性別,電話番号");
+    for (told, expected) in [
+        ("男", Some(Gender::Male)),
+        ("女性", Some(Gender::Female)),
+        ("F", Some(Gender::Female)),
+        ("その他", Some(Gender::Other)),
+        ("不明", Some(Gender::Unknown)),
+        ("", Some(Gender::Unknown)),
+    ] {
+        let list = with.replace("S25.1.2,", &format!("S25.1.2,{told},"));
+        let (_, id) = hana.bring(list.as_bytes()).await;
+        let id = id.unwrap();
+        assert_eq!(hana.post(&format!("/import/{id}/take"), "").await.0, StatusCode::SEE_OTHER);
+        office.settled(id).await;
+        let patient = office.patient("A1").await.unwrap();
+        assert_eq!(office.within().patient(patient).await.unwrap().gender, expected, "{told}");
+    }
+    let again = hana.import(&[HANA]).await;
+    assert_eq!((again.counts.unchanged, again.counts.updated), (1, 0));
+    let nameless = with.replace("S25.1.2,", "S25.1.2,猫,");
+    let (_, id) = hana.bring(nameless.as_bytes()).await;
+    let (_, page) = hana.get(&format!("/import/{}", id.unwrap())).await;
+    assert!(page.contains("性別として読めません"), "{page}");
+    let patient = office.patient("A1").await.unwrap();
+    let page = format!("/patients/{patient}");
+    assert!(hana.get(&page).await.1.contains("一覧の取り込みで登録"));
+    assert_eq!(hana.post(&format!("{page}/gender"), "gender=cat").await.0, StatusCode::NOT_FOUND);
+    let set = hana.post(&format!("{page}/gender"), "gender=female").await;
+    assert_eq!(set.0, StatusCode::SEE_OTHER);
+    let (_, shown) = hana.get(&page).await;
+    assert!(shown.contains("<del>不明</del> → <ins>女</ins>"), "{shown}");
+}
+
+async fn how_people_stood_before_a_list_is_forgotten_after_ninety_days(office: Office) {
+    let hana = office.scheduler().await;
+    let first = hana.import(&[HANA]).await;
+    let second = hana.import(&[&HANA.replace("9:30", "10:30")]).await;
+    let days = |days: u64| at(10, 0) + Duration::from_hours(24 * days);
+    office.store().roll_health(days(89)).await.unwrap();
+    assert!(second.can_be_undone(days(89)) && !second.can_be_undone(days(91)));
+    assert_eq!(hana.take_back(second.id).await.counts.restored, 1, "it is still known");
+    office.store().roll_health(days(91)).await.unwrap();
+    let entry = AuditEntry {
+        actor: Actor::Program,
+        health_center: None,
+        action: "list.undo_begun",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    let by = office.store().mint(at(10, 0));
+    let begun = office.within().begin_undo(days(91), first.id, by, &entry).await;
+    assert!(!begun.unwrap(), "too late");
+    // Even for a clock that is behind: it is gone.
+    let undone = hana.take_back(first.id).await;
+    assert_eq!((undone.counts.left, undone.counts.deleted), (1, 0));
+    assert!(office.patient("A1").await.is_some());
 }
 
 async fn nobody_imports_without_the_right_or_for_another_centre(office: Office) {

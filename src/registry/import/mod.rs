@@ -29,7 +29,7 @@ use crate::registry::import::column::{Column, Header};
 use crate::registry::import::row::RowReader;
 use crate::registry::import::table::{Damage, Record, Table};
 use crate::registry::import::value::{Wrong, wrong};
-use crate::registry::{Episode, Patient, PatientPhone, RiskFlag};
+use crate::registry::{Episode, Gender, Patient, PatientPhone, RiskFlag};
 
 /// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
 ///
@@ -195,7 +195,7 @@ pub struct PatientDraft {
     /// 生年月日
     pub birth_date: Private<Date>,
     /// 性別, if told.
-    pub sex: Private<Option<Sex>>,
+    pub sex: Private<Option<Gender>>,
     /// 電話番号1–3 in the order of dialling; at least one, none twice.
     pub phones: Vec<PatientPhone>,
     /// 緊急連絡先: for staff; it is not among the telephones that are dialled.
@@ -238,6 +238,7 @@ impl PatientDraft {
             birth_date: self.birth_date.clone(),
             name: self.name.clone(),
             kana: self.kana.clone(),
+            gender: *self.sex.expose(),
             language: self.language,
             has_thermometer: self.has_thermometer,
             has_oximeter: self.has_oximeter,
@@ -253,17 +254,6 @@ impl PatientDraft {
         let Self { first_day, last_day, .. } = *self;
         Episode { id, patient, first_day, last_day, call_times: self.call_times.clone() }
     }
-}
-
-/// The sex in the list.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Sex {
-    /// 男
-    Male,
-    /// 女
-    Female,
-    /// その他・不明
-    Other,
 }
 
 /// The headings may stand below a title.

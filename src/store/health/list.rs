@@ -7,8 +7,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::base::Private;
-use crate::base::id::PatientId;
-use crate::registry::RiskFlag;
+use crate::base::id::{PatientId, StaffId};
+use crate::registry::{Gender, RiskFlag};
 use crate::store::health::shown;
 use crate::store::health::status::{CallStage, FEVER_DAYS, Facet, HealthStatus, Need};
 use crate::store::row::Fields;
@@ -86,6 +86,8 @@ pub struct Listed {
     pub name: Private<String>,
     /// The name as said.
     pub kana: Private<String>,
+    /// 性別, if anybody told.
+    pub gender: Option<Gender>,
     /// Lives alone.
     pub lives_alone: bool,
     /// What raises the risk of a grave course.
@@ -200,7 +202,7 @@ macro_rules! page {
             $owner,
             " order by h.need, h.kana, h.registration_number limit $11) \
              select p.id, p.registration_number, p.birth_date, p.name, p.kana, p.lives_alone, \
-             p.risks, h.day, h.need, h.report, h.shown from page g \
+             p.risks, p.gender, h.day, h.need, h.report, h.shown from page g \
              join health_status h on h.patient_id = g.patient_id \
              join patient p on p.id = g.patient_id \
              order by g.need, g.kana, g.registration_number"
@@ -402,6 +404,7 @@ fn listed(row: &AnyRow) -> Result<Listed, StoreError> {
         birth_date: Private::new(fields.parsed("birth_date")?),
         name: Private::new(fields.text("name")?.to_owned()),
         kana: Private::new(fields.text("kana")?.to_owned()),
+        gender: fields.word_or_null("gender", Gender::parse)?,
         lives_alone: fields.flag("lives_alone")?,
         // A word that a later version knows is left out; the row is worth more.
         risks: risks.flatten().collect(),

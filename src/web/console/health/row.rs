@@ -75,7 +75,9 @@ pub(super) fn name(viewer: &Viewer, one: &Listed, today: Date, is_masked: bool) 
             a href=(format!("/patients/{}", one.patient)) { (shown(&one.name)) }
             div.muted.small {
                 @if !is_masked { (one.kana.expose()) " · " }
-                (age(born, today)) (viewer.say("歳", "y")) " · " (one.registration_number)
+                (age(born, today)) (viewer.say("歳", "y"))
+                @if let Some(gender) = one.gender { " " (viewer.tell(&gender.name())) }
+                " · " (one.registration_number)
             }
         }
     }
