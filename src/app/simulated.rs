@@ -10,6 +10,7 @@ use jiff::ToSpan;
 use jiff::civil::time;
 
 use crate::app::house;
+use crate::app::state::Link;
 use crate::base::clock::timestamp;
 use crate::base::{Clock, Language, Now, PhoneNumber, Private};
 use crate::call::{Completion, Respondent};
@@ -48,7 +49,9 @@ pub(super) struct Simulation {
     pub(super) road: Arc<Road<Taught<Trunk>>>,
     pub(super) carrier: SipCarrier,
     pub(super) trunk: Trunk,
+    pub(super) link: Link,
     pub(super) clock: Clock,
+    pub(super) center: HealthCenter,
 }
 
 /// A morning in which calls are allowed, whatever the hour is here.
@@ -113,7 +116,9 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     .await
     .context("the simulated carrier cannot start")?;
     let engine = Engine::start(&media::Config { threads: 1, ports: 30_000..=39_999 })?;
-    let trunk = Trunk::start(trunk_config(&carrier, &plan)?, engine, clock.clone()).await?;
+    let config = trunk_config(&carrier, &plan)?;
+    let link = Link::from(&config);
+    let trunk = Trunk::start(config, engine, clock.clone()).await?;
     // Beside the database, so that `listen --database` finds both.
     let policy = tape::Policy { keep: tape::Keep::All, keep_days: 30 };
     let recordings = RecordingSettings::beside(database, policy);
@@ -141,7 +146,7 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
         },
         progress: Progress::new(),
     };
-    Ok(Simulation { road: Arc::new(road), carrier, trunk, clock })
+    Ok(Simulation { road: Arc::new(road), carrier, trunk, link, clock, center })
 }
 
 const LOOPBACK: SocketAddr =
