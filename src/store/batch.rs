@@ -31,6 +31,10 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// A list that nobody took over is thrown away after this: it is about people.
 const KEPT_UNREAD: Duration = Duration::from_hours(24);
 
+/// What a list changed can be taken back for so long; then it is forgotten how the people stood
+/// before and after: it is about people, and what came later depends on it.
+const UNDO_KEPT: Duration = Duration::from_hours(24 * 90);
+
 /// A list to be kept.
 #[derive(Clone, Debug)]
 pub struct NewBatch {
@@ -90,6 +94,12 @@ pub struct ImportBatch {
 }
 
 impl ImportBatch {
+    /// Whether it can be taken back: how the people stood is still known.
+    pub fn can_be_undone(&self, now: Timestamp) -> bool {
+        self.state == BatchState::Imported
+            && self.imported_at.is_some_and(|at| now < at + UNDO_KEPT)
+    }
+
     /// Somebody began to take it over, or back, and was not heard of for long.
     pub fn is_stuck(&self, now: Timestamp) -> bool {
         matches!(self.state, BatchState::Importing | BatchState::Undoing)
@@ -176,6 +186,21 @@ impl BatchState {
     }
 }
 
+/// Throws away lists that nobody took over in time, and what is known of people for the sake of
+/// taking a list back only. That each of them was on the list stays.
+pub(super) async fn forget(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const UNREAD: &str = "update import_batch set state = 'discarded', content = null \
+        where state = 'previewed' and created_at < $1";
+    const SNAPSHOTS: &str = "update import_row set was = null, became = null \
+        where at < $1 and (was is not null or became is not null)";
+    sqlx::query(UNREAD).bind(millis(now - KEPT_UNREAD)).execute(&mut *connection).await?;
+    sqlx::query(SNAPSHOTS).bind(millis(now - UNDO_KEPT)).execute(connection).await?;
+    Ok(())
+}
+
 macro_rules! select_batches {
     ($rest:literal) => {
         concat!(
@@ -209,13 +234,11 @@ impl Within<'_> {
             sha256, content, read_on, n_rows, n_refused, problems, left_out, state, created_by, \
             created_at, touched_at) \
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 'previewed', $11, $12, $12)";
-        const FORGET: &str = "update import_batch set state = 'discarded', content = null \
-            where state = 'previewed' and created_at < $1";
         let id: ImportBatchId = self.store.mint(now);
         let problems = serde_json::to_string(&batch.problems)
             .map_err(|_| StoreError::Corrupt { table: "import_batch", column: "problems" })?;
         let mut session = self.store.write().await?;
-        sqlx::query(FORGET).bind(millis(now - KEPT_UNREAD)).execute(session.connection()).await?;
+        forget(session.connection(), now).await?;
         sqlx::query(ADD)
             .bind(id.to_string())
             .bind(self.center_text())
@@ -514,7 +537,7 @@ impl Within<'_> {
     }
 
     /// Begins to take a list back. `false` if somebody has begun already, or there is nothing to
-    /// take back.
+    /// take back any more: after ninety days nobody knows what it was.
     pub async fn begin_undo(
         &self,
         now: Timestamp,
@@ -524,7 +547,8 @@ impl Within<'_> {
     ) -> Result<bool, StoreError> {
         const BEGIN: &str = "update import_batch set state = 'undoing', touched_at = $3, \
             undone_by = $4 where id = $1 and health_center_id = $2 \
-            and (state = 'imported' or (state = 'undoing' and touched_at < $5))";
+            and ((state = 'imported' and imported_at > $6) \
+            or (state = 'undoing' and touched_at < $5))";
         let mut session = self.store.write().await?;
         let begun = sqlx::query(BEGIN)
             .bind(id.to_string())
@@ -532,6 +556,7 @@ impl Within<'_> {
             .bind(millis(now))
             .bind(by.to_string())
             .bind(millis(now - SILENCE))
+            .bind(millis(now - UNDO_KEPT))
             .execute(session.connection())
             .await?;
         if begun.rows_affected() == 0 {

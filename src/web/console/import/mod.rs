@@ -261,7 +261,14 @@ fn result(viewer: &Viewer, list: &ImportBatch, problems: &[Problem]) -> Markup {
     html! {
         (live(viewer, list))
         (facts(viewer, list))
-        @if list.state == BatchState::Imported {
+        @if list.state == BatchState::Imported && !list.can_be_undone(viewer.now) {
+            p.muted { (say(
+                "取り込みから90日が過ぎたため、取り消しに必要な変更前の内容は消去されました。",
+                "It was taken over more than 90 days ago: how the patients stood before is forgotten, and the list \
+                 cannot be taken back.",
+            )) }
+        }
+        @if list.can_be_undone(viewer.now) {
             section.card {
                 h2 { (say("取り消す", "Take it back")) }
                 p { (say(
