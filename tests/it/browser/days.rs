@@ -25,6 +25,18 @@ async fn a_nurse_finds_the_urgent_patient_claims_notes_and_resolves() {
     browser.reads(name).await;
     let first = browser.find("main tbody tr").await.text().await.unwrap();
     assert!(first.contains("緊急"), "whom to look at first: {first}");
+    // Most rows have three small lines at the most, so that a laptop shows a handful at once.
+    let high = browser.execute(
+        "const rows = [...document.querySelectorAll('main tbody tr')].slice(0, 20); \
+         return rows.map(row => row.offsetHeight).sort((a, b) => a - b)[10]",
+        vec![],
+    );
+    let high = high.await.as_u64().unwrap();
+    assert!(high <= 80, "a row of {high} pixels");
+    let claims = "return [...document.querySelectorAll('[data-claim]')][0] \
+        .getBoundingClientRect().right <= document.querySelector('.list').getBoundingClientRect().right";
+    let is_seen = browser.execute(claims, vec![]).await;
+    assert_eq!(is_seen, true, "the last column is seen without scrolling");
 
     browser.press("対応").await;
     browser.reads(name).await;
