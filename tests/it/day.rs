@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::id::ClinicId;
 use mimamori::base::{Clock, Now};
-use mimamori::campaign::{PlannedAttempt, Policy, SlotState, schedule};
+use mimamori::campaign::{NewSlot, PlannedAttempt, Policy, SlotState, schedule};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
@@ -360,14 +360,23 @@ async fn an_engineer_reads_what_keeps_calls_from_going_out_and_no_patient() {
     let desktop = Desktop::new(&Database::sqlite(), 2).await;
     let (town, store) = (&desktop.town, &desktop.town.store);
     town.concern(0, Priority::P1, at(9, 0)).await;
-    town.slot(1, DAY).await;
-    let failed = NodeStatus { trunk: TrunkWord::Failed, ..node(at(11, 59)) };
-    store.save_trunk_status(&refused_trunk(at(11, 59))).await.unwrap();
+    let episode = &town.people[1].1;
+    let slot = NewSlot {
+        episode: episode.id,
+        patient: episode.patient,
+        date: DAY,
+        number: 1,
+        due_from: at(9, 0),
+        due_to: at(14, 0),
+    };
+    store.open_slots(at(9, 0), &[slot]).await.unwrap();
+    let failed = NodeStatus { trunk: TrunkWord::Failed, ..node(at(12, 0)) };
+    store.save_trunk_status(&refused_trunk(at(12, 0))).await.unwrap();
     store.save_node_status(&failed).await.unwrap();
     for who in ["engineer", "administrator"] {
         for path in ["/cases", "/cases/list"] {
             let page = desktop.get(who, path).await;
-            page.has(&["システム", "回線 ntt-hikari", "11:59 から不通", "403", "href=\"/trunks\""]);
+            page.has(&["システム", "回線 ntt-hikari", "12:00 から不通", "403", "href=\"/trunks\""]);
             page.lacks(&["神崎", "A0001", "SpO2", "緊急</h2>", "/patients/"]);
         }
         for path in ["/handover", "/cases/list/x", "/health", "/patients"] {

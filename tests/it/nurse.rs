@@ -23,7 +23,7 @@ use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey, View};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Right, Role, Staff};
 use mimamori::store::{AuditFilter, Evaluated, NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Mark, MarkKind, Policy, Scope};
 use mimamori::web::{self, Calls, Desk};
@@ -463,11 +463,18 @@ async fn nobody_hears_without_the_right_the_scope_and_a_reason() {
             format!("{call}/audio"),
             format!("{call}/evidence"),
             case.clone(),
-            "/cases".to_owned(),
-            "/cases/list".to_owned(),
             "/handover".to_owned(),
         ] {
             assert_eq!(somebody.get(&path).await.0, StatusCode::FORBIDDEN, "{role:?} {path}");
+        }
+        for path in ["/cases", "/cases/list"] {
+            let (status, page) = somebody.get(path).await;
+            if somebody.staff.may(Right::SeeTrunks) {
+                assert_eq!(status, StatusCode::OK, "{role:?} sees the lane of the system");
+                assert!(!page.contains("神崎") && !page.contains("SpO2"), "{role:?}: {page}");
+            } else {
+                assert_eq!(status, StatusCode::FORBIDDEN, "{role:?} {path}");
+            }
         }
     }
     assert!(centre.audited("recording.").await.is_empty());
