@@ -68,6 +68,10 @@ create table import_heading (
     constraint import_heading_once primary key (health_center_id, heading)
 ) strict;
 
+-- What staff said about a list beside the list itself, as JSON: what its headings stand for, and rows
+-- that they put right. It goes with the content.
+alter table import_batch add column reading text;
+
 -- A patient's part in the lists that were taken over.
 create index import_row_of_patient on import_row (patient_id, at);
 create index import_row_by_age on import_row (at);

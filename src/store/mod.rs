@@ -67,7 +67,7 @@ use sqlx::{AnyPool, ConnectOptions};
 
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
-pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
+pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch, Reread};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
 pub use care::{PatientChange, Setting};
 pub use change::{Changes, Topic};

@@ -61,6 +61,8 @@ macro_rules! claims {
 claims! {
     a_cp932_list_with_errors_is_mended_taken_over_and_taken_back
     a_list_that_is_sent_twice_is_taken_over_once
+    a_bad_row_is_put_right_on_the_page
+    a_heading_is_explained_once
     gender_comes_with_a_list_and_stays_when_another_does_not_tell_it
     how_people_stood_before_a_list_is_forgotten_after_ninety_days
     whoever_was_called_is_not_deleted_but_no_longer_observed
@@ -456,6 +458,94 @@ async fn changed_patients_become_what_they_were(office: Office) {
     assert_ne!(office.within().episode_of(patient).await.unwrap(), days);
     assert_eq!(hana.take_back(third.id).await.counts.restored, 1);
     assert_eq!(office.within().episode_of(patient).await.unwrap(), days);
+}
+
+async fn a_bad_row_is_put_right_on_the_page(office: Office) {
+    let hana = office.scheduler().await;
+    let broken = "A3,佐藤次郎,佐藤次郎,1950/2/30,080-1111-2222,2026/11/20,2026/12/1,9:30";
+    let unclosed = "\"A4,鈴木一";
+    let (_, id) = hana.bring(list(&[HANA, broken, unclosed, TARO]).as_bytes()).await;
+    let id = id.unwrap();
+    let page = format!("/import/{id}");
+    let (_, shown) = hana.get(&page).await;
+    for part in ["この画面で直す", "value=\"1950/2/30\"", "id=\"line-3\"", "id=\"line-4\""] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let mend = format!("{page}/mend");
+    let cells = |line: usize, cells: &[&str]| {
+        let cells = cells.join("&cell=");
+        format!("line={line}&cell={cells}")
+    };
+    let still = ["A3", "S", "サトウ ジロウ", "1950/2/30", "08011112222", "", "", "9:30"];
+    assert_eq!(hana.post(&mend, &cells(3, &still)).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 2, "the date is still wrong");
+    let mended = ["A3", "S", "サトウ ジロウ", "1950/2/28", "08011112222", "", "", "9:30"];
+    assert_eq!(hana.post(&mend, &cells(3, &mended)).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 1);
+    let whole = ["A4", "T", "スズキ イチ", "1951/2/3", "09099998888", "", "", "10:00"];
+    assert_eq!(hana.post(&mend, &cells(4, &whole)).await.0, StatusCode::SEE_OTHER);
+    // What is no row, and more cells than headings.
+    for (line, row) in [(99, &whole[..]), (3, &["x"; 20][..])] {
+        assert_eq!(hana.post(&mend, &cells(line, row)).await.0, StatusCode::NOT_FOUND);
+    }
+    let nurse = office.person("nao", Role::Nurse, office.home).await;
+    assert_eq!(nurse.post(&mend, &cells(3, &mended)).await.0, StatusCode::FORBIDDEN);
+    let stranger = office.person("yama", Role::Scheduler, office.other).await;
+    assert_eq!(stranger.post(&mend, &cells(3, &mended)).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(hana.post(&format!("{page}/take"), "").await.0, StatusCode::SEE_OTHER);
+    let taken = office.settled(id).await;
+    assert_eq!((taken.counts.created, taken.refused), (4, 0));
+    assert!(office.patient("A3").await.is_some() && office.patient("A4").await.is_some());
+    assert!(office.within().import_reading(id).await.unwrap().rows.is_empty(), "not needed now");
+    assert_eq!(hana.post(&mend, &cells(3, &mended)).await.0, StatusCode::CONFLICT);
+    assert_eq!(office.audited("list.row_mended").await, 3);
+}
+
+async fn a_heading_is_explained_once(office: Office) {
+    let hana = office.scheduler().await;
+    let foreign =
+        list(&[HANA]).replace("電話番号1", "ご連絡先").replace("生年月日", "血液型,生年月日");
+    let foreign = foreign.replace("S25.1.2", "A型,S25.1.2");
+    let (_, id) = hana.bring(foreign.as_bytes()).await;
+    let id = id.unwrap();
+    let (_, page) = hana.get(&format!("/import/{id}")).await;
+    for part in ["知らない見出し", "「電話番号1」の列がありません", "value=\"ご連絡先\""]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let say = |fields: &str| {
+        let fields = fields.to_owned();
+        let (hana, path) = (&hana, format!("/import/{id}/headings"));
+        async move { hana.post(&path, &fields).await.0 }
+    };
+    assert_eq!(say("heading=ご連絡先&field=nonsense").await, StatusCode::NOT_FOUND);
+    assert_eq!(say("heading=nonsense&field=備考").await, StatusCode::NOT_FOUND);
+    let both = "heading=ご連絡先&field=電話番号1&heading=血液型&field=-";
+    assert_eq!(say(both).await, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 0);
+    let (_, page) = hana.get(&format!("/import/{id}")).await;
+    assert!(page.contains("090-1234-5678") || page.contains("取り込める行"), "{page}");
+    assert!(!page.contains("この列は読み込みません"), "{page}");
+    // The next list is read so at once.
+    let (_, again) = hana.bring(foreign.as_bytes()).await;
+    let again = again.unwrap();
+    assert_eq!(office.within().import(again).await.unwrap().rows, 1);
+    assert_eq!(hana.post(&format!("/import/{again}/take"), "").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.settled(again).await.counts.created, 1);
+    // Another centre has headings of its own.
+    let stranger = office.person("yama", Role::Scheduler, office.other).await;
+    let (_, theirs) = stranger.bring(foreign.as_bytes()).await;
+    let theirs = office
+        .store()
+        .within(Scope { center: office.other, clinic: None })
+        .import(theirs.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(theirs.rows, 0);
+    // Taken back, it is not known any more.
+    assert_eq!(say("heading=ご連絡先&field=").await, StatusCode::SEE_OTHER);
+    let (_, id) = hana.bring(foreign.as_bytes()).await;
+    assert_eq!(office.within().import(id.unwrap()).await.unwrap().rows, 0);
 }
 
 /// A list with 性別, one that does not tell it, and taking each back.

@@ -43,7 +43,7 @@ impl<'a> RowReader<'a> {
             Some(draft) if faults.is_empty() => Ok(draft),
             Some(_) | None => Err(faults),
         };
-        Row { line, outcome, notes }
+        Row { line, outcome, notes, cells: Private::default() }
     }
 
     /// Every cell is read even if one before it is bad, so that all faults are told at once.
