@@ -160,6 +160,7 @@ async fn invent(
         birth_date: Private::new(born),
         name: Private::new(name.to_owned()),
         kana: Private::new(name.to_owned()),
+        gender: None,
         language: Language::Ja,
         has_thermometer: true,
         has_oximeter: true,

@@ -1,7 +1,9 @@
-//! `mimamori demo`: a simulated health centre calls its patients, live, in the terminal.
+//! `mimamori demo`: a simulated health centre calls its patients, live, in the terminal and in the
+//! console.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write, stdout};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,19 +11,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, timeout};
+use tracing::error;
 
 use crate::app::simulated::{self, Plan, Simulation};
-use crate::app::{clock, table};
+use crate::app::{clock, state, table};
+use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::AttemptId;
 use crate::campaign::{AttemptState, SlotState};
 use crate::ivr::Answer;
+use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Reach, Role, Staff};
 use crate::sim::Temper;
 use crate::store::{CaseFilter, Store};
-use crate::worker::{self, News, Step};
+use crate::web::auth::{SecondFactor, password};
+use crate::web::{self, Desk};
+use crate::worker::{self, News, Road, Step};
 
 /// What the demonstration is to be like.
 #[derive(Args, Debug)]
@@ -72,22 +81,35 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     .await?;
     writeln!(out, "準備できました / ready after {:.0} s\n", began.elapsed().as_secs_f64())?;
 
-    let Simulation { road, carrier, trunk, clock } = simulation;
+    let Simulation { road, carrier, trunk, link, clock, center } = simulation;
     let news = road.progress.watch();
     let (stop, stopped) = watch::channel(false);
+    let (close, closed) = watch::channel(false);
+    let console = open_console(&road, &center, closed).await?;
+    let telling = tokio::spawn(state::keep_telling(Arc::clone(&road), link, trunk.watch()));
     let mut walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
     let mut board = Board::new(&road.store, usize::from(options.lines), &clock).await?;
-    tokio::select! {
-        shown = board.watch(news) => shown?,
-        ended = &mut walking => ended.context("処理が途切れました / the road broke off")??,
-        interrupt = tokio::signal::ctrl_c() => interrupt.context("Ctrl-C を受けられません / cannot listen to Ctrl-C")?,
+    let is_interrupted = tokio::select! {
+        shown = board.watch(news) => { shown?; false }
+        ended = &mut walking => { ended.context("処理が途切れました / the road broke off")??; true }
+        interrupt = tokio::signal::ctrl_c() => {
+            interrupt.context("Ctrl-C を受けられません / cannot listen to Ctrl-C")?;
+            true
+        }
+    };
+    // Somebody who looks at the pages goes on looking; retries go on, too.
+    let stays_open = stdout().is_terminal() && !is_interrupted;
+    let mut end_calls = async || {
+        stop.send_replace(true);
+        if timeout(CUTTING_OFF, &mut walking).await.is_err() {
+            walking.abort();
+        }
+        telling.abort();
+        trunk.stop(Duration::ZERO).await;
+    };
+    if !stays_open {
+        end_calls().await;
     }
-    stop.send_replace(true);
-    if timeout(CUTTING_OFF, &mut walking).await.is_err() {
-        walking.abort();
-    }
-    trunk.stop(Duration::ZERO).await;
-    drop(carrier);
 
     let date = clock.now().date();
     writeln!(out, "\n健康状態一覧 / State of health, {date}")?;
@@ -106,8 +128,110 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         database.display(),
         database.display()
     )?;
+    if stays_open {
+        writeln!(
+            out,
+            "\n画面は開いたままです。終わるには Ctrl-C を押してください: {address}\n\
+             The console stays open. Press Ctrl-C to end: {address}",
+            address = console.address
+        )?;
+        tokio::signal::ctrl_c().await.context("cannot listen to Ctrl-C")?;
+        end_calls().await;
+    }
+    drop(carrier);
+    close.send_replace(true);
+    console.serving.await.context("the console broke off")?;
     road.store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The console of the demonstration.
+struct Console {
+    address: String,
+    serving: JoinHandle<()>,
+}
+
+/// Opens the console on this machine alone and tells how to sign in.
+async fn open_console<C>(
+    road: &Road<C>,
+    center: &HealthCenter,
+    closed: watch::Receiver<bool>,
+) -> anyhow::Result<Console> {
+    let password = invite(&road.store, road.clock.now().timestamp, center).await?;
+    let desk = desk(road)?;
+    let listener = web::listen(&desk.config).await.context("the console cannot listen")?;
+    let address = format!("http://{}", listener.local_addr()?);
+    writeln!(
+        stdout(),
+        "画面 / console: {address}\n\
+         ログイン名 / login: {LOGIN}\n\
+         パスワード(この表示だけ) / password (shown only here): {}\n\
+         通話の様子は「今日」、結果は「健康状態一覧」で見られます / \
+         see the calls on 今日 (Today), and what came of them on 健康状態一覧\n",
+        password.expose()
+    )?;
+    let serving = tokio::spawn(async move {
+        if let Err(error) = web::serve(listener, desk, closed).await {
+            error!("the console broke off: {error}");
+        }
+    });
+    Ok(Console { address, serving })
+}
+
+/// The one who looks at the demonstration.
+const LOGIN: &str = "demo";
+
+/// Lets somebody in who may see every page; returns the password.
+async fn invite(
+    store: &Store,
+    now: Timestamp,
+    center: &HealthCenter,
+) -> anyhow::Result<Private<String>> {
+    let staff = Staff {
+        id: store.mint(now),
+        health_center: Some(center.id),
+        clinic: None,
+        login: LOGIN.to_owned(),
+        name: "デモ 管理者".to_owned().into(),
+        roles: vec![Role::Supervisor, Role::Engineer, Role::Auditor, Role::Administrator],
+        is_active: true,
+        language: ConsoleLanguage::Ja,
+        has_second_factor: false,
+        must_change_password: false,
+        locked_until: None,
+    };
+    let password = password::one_time()?;
+    let hash = password::hash(&password)?;
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: staff.health_center,
+        action: "staff.added",
+        patient: None,
+        object: staff.id.to_string(),
+        detail: "demo".to_owned(),
+    };
+    store.managing(Reach::Everybody).add(now, &staff, Some(&hash), &entry).await?;
+    Ok(password)
+}
+
+/// What the console needs, on a free port of this machine.
+fn desk<C>(road: &Road<C>) -> anyhow::Result<Desk> {
+    let config = web::Config {
+        bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+        second_factor: SecondFactor::Optional,
+        key: Some(Private::new(super::seed()?)),
+        ..web::Config::shipped()
+    };
+    Ok(Desk {
+        store: road.store.clone(),
+        clock: road.clock.clone(),
+        library: Arc::clone(&road.library),
+        questionnaire: Arc::clone(&road.questionnaire),
+        rules: Arc::new(road.rules.clone()),
+        terms: Arc::clone(&road.config.terms),
+        archive: road.recordings.as_ref().map(|recordings| recordings.archive.clone()),
+        config: Arc::new(config),
+    })
 }
 
 fn fresh_folder() -> PathBuf {
@@ -293,5 +417,64 @@ impl<'a> Board<'a> {
             self.drawn = 0;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::ConnectInfo;
+    use axum::http::Request;
+    use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
+    use jiff::civil::time;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::escalation::rule::RuleBook;
+    use crate::ivr::{Catalog, Questionnaire};
+    use crate::prompt::Library;
+    use crate::worker::Progress;
+
+    #[tokio::test]
+    async fn whoever_is_invited_signs_in_with_the_password_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("demo.db");
+        let store = Store::open(file.to_str().unwrap(), [4; 32]).await.unwrap();
+        let clock = clock::host();
+        let now = clock.now().timestamp;
+        let center = HealthCenter {
+            id: store.mint(now),
+            code: "minato".to_owned(),
+            name: "みなと保健所".to_owned(),
+            kana: "ミナトホケ'ンジョ".to_owned(),
+            desk_phone: "03-0000-0000".to_owned(),
+            opens_at: time(9, 0, 0, 0),
+            closes_at: time(18, 0, 0, 0),
+        };
+        store.save_health_center(now, &center).await.unwrap();
+        let road = Road {
+            store,
+            carrier: Arc::new(()),
+            library: Arc::new(Library::silent(Catalog::embedded())),
+            questionnaire: Questionnaire::recuperation(),
+            rules: RuleBook::shipped().unwrap(),
+            clock,
+            webhook: None,
+            recordings: None,
+            config: worker::Config::shipped("demo".to_owned()),
+            progress: Progress::new(),
+        };
+        let password = invite(&road.store, now, &center).await.unwrap();
+        let desk = desk(&road).unwrap();
+        assert!(desk.config.bind.ip().is_loopback());
+        let mut request = Request::post("/login")
+            .header(HOST, "127.0.0.1")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(format!("login={LOGIN}&password={}", password.expose())))
+            .unwrap();
+        request.extensions_mut().insert(ConnectInfo(desk.config.bind));
+        let answer = web::router(desk).oneshot(request).await.unwrap();
+        let to = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), to), (303, Some("/")));
     }
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::app::state::Link;
 use crate::app::{Configured, clock, console, house, ladder, state, stop};
 use crate::worker;
 
@@ -43,6 +44,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         tokio::spawn(ladder::keep(house.store.clone(), clock.clone(), ladders));
     }
     let desk = house.desk(&clock);
+    let link = house.config.trunk.as_ref().map(|settings| Link::from(&settings.trunk));
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);
     if road.webhook.is_none() {
@@ -54,10 +56,14 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         console::start(desk, stopped.clone()).await?;
     }
     let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
-    let telling = tokio::spawn(state::keep_telling(Arc::clone(&road), trunk.watch()));
+    // There is one: the trunk was started from it.
+    let telling =
+        link.map(|link| tokio::spawn(state::keep_telling(Arc::clone(&road), link, trunk.watch())));
     info!(node = road.config.node, "ready: calls are placed when they fall due");
     let result = until_stopped(walking, &stop, async || signals.next().await).await;
-    telling.abort();
+    if let Some(telling) = telling {
+        telling.abort();
+    }
     if timeout(FAREWELL, trunk.stop(Duration::ZERO)).await.is_err() {
         warn!("the carrier does not answer that calls are over");
     }

@@ -10,6 +10,7 @@ use jiff::ToSpan;
 use jiff::civil::time;
 
 use crate::app::house;
+use crate::app::state::Link;
 use crate::base::clock::timestamp;
 use crate::base::{Clock, Language, Now, PhoneNumber, Private};
 use crate::call::{Completion, Respondent};
@@ -20,7 +21,9 @@ use crate::ivr::{Answer, Questionnaire, YesNo};
 use crate::observation::Channel;
 use crate::prompt::{self, Library, Pace};
 use crate::recording::Recorder;
-use crate::registry::{Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
+use crate::registry::{
+    Arrangement, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole,
+};
 use crate::sim::{self, carrier};
 use crate::sim::{Directory, Persona, Resident, SharedRepertoire, SipCarrier, Taught, Temper};
 use crate::store::{Report, Store};
@@ -48,7 +51,9 @@ pub(super) struct Simulation {
     pub(super) road: Arc<Road<Taught<Trunk>>>,
     pub(super) carrier: SipCarrier,
     pub(super) trunk: Trunk,
+    pub(super) link: Link,
     pub(super) clock: Clock,
+    pub(super) center: HealthCenter,
 }
 
 /// A morning in which calls are allowed, whatever the hour is here.
@@ -112,7 +117,9 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     .await
     .context("模擬の電話会社を始められません / the simulated carrier cannot start")?;
     let engine = Engine::start(&media::Config { threads: 1, ports: 30_000..=39_999 })?;
-    let trunk = Trunk::start(trunk_config(&carrier, &plan)?, engine, clock.clone()).await?;
+    let config = trunk_config(&carrier, &plan)?;
+    let link = Link::from(&config);
+    let trunk = Trunk::start(config, engine, clock.clone()).await?;
     // Beside the database, so that `listen --database` finds both.
     let policy = tape::Policy { keep: tape::Keep::All, keep_days: 30 };
     let recordings = RecordingSettings::beside(database, policy);
@@ -141,7 +148,7 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
         },
         progress: Progress::new(),
     };
-    Ok(Simulation { road: Arc::new(road), carrier, trunk, clock })
+    Ok(Simulation { road: Arc::new(road), carrier, trunk, link, clock, center })
 }
 
 const LOOPBACK: SocketAddr =
@@ -177,17 +184,17 @@ fn trunk_config(carrier: &SipCarrier, plan: &Plan<'_>) -> anyhow::Result<trunk::
 }
 
 /// Family names with their kana; all invented people share them.
-const NAMES: [(&str, &str); 10] = [
-    ("佐藤 ハナ", "サトウ ハナ"),
-    ("鈴木 一郎", "スズキ イチロウ"),
-    ("高橋 ウメ", "タカハシ ウメ"),
-    ("田中 正", "タナカ タダシ"),
-    ("伊藤 キヨ", "イトウ キヨ"),
-    ("渡辺 茂", "ワタナベ シゲル"),
-    ("山本 トメ", "ヤマモト トメ"),
-    ("中村 清", "ナカムラ キヨシ"),
-    ("小林 フミ", "コバヤシ フミ"),
-    ("加藤 実", "カトウ ミノル"),
+const NAMES: [(&str, &str, Gender); 10] = [
+    ("佐藤 ハナ", "サトウ ハナ", Gender::Female),
+    ("鈴木 一郎", "スズキ イチロウ", Gender::Male),
+    ("高橋 ウメ", "タカハシ ウメ", Gender::Female),
+    ("田中 正", "タナカ タダシ", Gender::Male),
+    ("伊藤 キヨ", "イトウ キヨ", Gender::Female),
+    ("渡辺 茂", "ワタナベ シゲル", Gender::Male),
+    ("山本 トメ", "ヤマモト トメ", Gender::Female),
+    ("中村 清", "ナカムラ キヨシ", Gender::Male),
+    ("小林 フミ", "コバヤシ フミ", Gender::Female),
+    ("加藤 実", "カトウ ミノル", Gender::Male),
 ];
 
 /// Enrols one patient per temper, all due now; they have been under observation since the day
@@ -203,7 +210,7 @@ async fn invent_people(
     let mut residents = Vec::new();
     for (index, temper) in plan.tempers.iter().copied().enumerate() {
         let number: PhoneNumber = format!("090{:08}", 10_000_001 + index).parse()?;
-        let (name, kana) = NAMES[index % NAMES.len()];
+        let (name, kana, gender) = &NAMES[index % NAMES.len()];
         let month = i8::try_from(index % 12)? + 1;
         let day = i8::try_from(index % 28)? + 1;
         let born = jiff::civil::date(1936 + i16::try_from(index % 40)?, month, day);
@@ -217,8 +224,9 @@ async fn invent_people(
             health_center: center.id,
             registration_number: format!("{:06}", 100_001 + index),
             birth_date: Private::new(born),
-            name: Private::new(name.to_owned()),
-            kana: Private::new(kana.to_owned()),
+            name: Private::new((*name).to_owned()),
+            kana: Private::new((*kana).to_owned()),
+            gender: Some(*gender),
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,

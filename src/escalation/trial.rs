@@ -188,6 +188,7 @@ mod tests {
             birth_date: date(1990, 1, 2).into(),
             name: "神崎 花".to_owned().into(),
             kana: "カンザキ ハナ".to_owned().into(),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,

@@ -16,6 +16,6 @@ pub use audit::{Actor, AuditEntry, AuditEvent};
 pub use care::{Contact, Pause, Relation, Signed, StaffNote};
 pub use episode::Episode;
 pub use health_center::HealthCenter;
-pub use patient::{Patient, PatientPhone, PhoneRole, RiskFlag};
+pub use patient::{Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 pub use staff::{Clinic, ConsoleLanguage, Reach, Right, Role, Scope, Staff};
 pub use token::ApiToken;

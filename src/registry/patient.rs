@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use crate::base::id::{HealthCenterId, PatientId};
-use crate::base::{Language, PhoneNumber, Private};
+use crate::base::{Bilingual, Language, PhoneNumber, Private};
 
 /// A patient.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Patient {
     pub name: Private<String>,
     /// The name as said, in katakana: family name, a space, given name.
     pub kana: Private<String>,
+    /// 性別, if anybody told.
+    pub gender: Option<Gender>,
     /// The language to speak.
     pub language: Language,
     /// A thermometer is at hand; asked for a temperature only then.
@@ -56,6 +58,49 @@ impl Patient {
     pub fn callable(&self) -> Vec<PhoneNumber> {
         let callable = self.phones.iter().filter(|phone| phone.may_call);
         callable.map(|phone| phone.number.clone()).collect()
+    }
+}
+
+/// 性別, as the health centre's papers tell it (FHIR: administrative gender).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Gender {
+    /// 男
+    Male,
+    /// 女
+    Female,
+    /// その他
+    Other,
+    /// 不明: it was asked for, and is not known.
+    Unknown,
+}
+
+impl Gender {
+    /// Every one, in the order of forms.
+    pub const ALL: [Self; 4] = [Self::Male, Self::Female, Self::Other, Self::Unknown];
+
+    /// The word for it in the store, and in FHIR.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Male => "male",
+            Self::Female => "female",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|gender| gender.as_str() == text)
+    }
+
+    /// Its name for people.
+    pub const fn name(self) -> Bilingual {
+        match self {
+            Self::Male => Bilingual::fixed("男", "male"),
+            Self::Female => Bilingual::fixed("女", "female"),
+            Self::Other => Bilingual::fixed("その他", "other"),
+            Self::Unknown => Bilingual::fixed("不明", "unknown"),
+        }
     }
 }
 

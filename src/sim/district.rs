@@ -13,7 +13,7 @@ use crate::base::clock;
 use crate::base::id::Minter;
 use crate::base::{Language, PhoneNumber};
 use crate::registry::{
-    Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag,
+    Arrangement, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag,
 };
 use crate::sim::directory::{Directory, Resident};
 use crate::sim::persona::{Persona, Temper};
@@ -37,19 +37,19 @@ const FAMILIES: [(&str, &str); 16] = [
     ("木村", "キムラ"),
 ];
 
-const GIVEN: [(&str, &str); 12] = [
-    ("花子", "ハナコ"),
-    ("太郎", "タロウ"),
-    ("幸子", "サチコ"),
-    ("清", "キヨシ"),
-    ("和子", "カズコ"),
-    ("実", "ミノル"),
-    ("美咲", "ミサキ"),
-    ("健", "ケン"),
-    ("恵", "メグミ"),
-    ("誠", "マコト"),
-    ("翔", "ショウ"),
-    ("文子", "フミコ"),
+const GIVEN: [(&str, &str, Gender); 12] = [
+    ("花子", "ハナコ", Gender::Female),
+    ("太郎", "タロウ", Gender::Male),
+    ("幸子", "サチコ", Gender::Female),
+    ("清", "キヨシ", Gender::Male),
+    ("和子", "カズコ", Gender::Female),
+    ("実", "ミノル", Gender::Male),
+    ("美咲", "ミサキ", Gender::Female),
+    ("健", "ケン", Gender::Male),
+    ("恵", "メグミ", Gender::Female),
+    ("誠", "マコト", Gender::Male),
+    ("翔", "ショウ", Gender::Male),
+    ("文子", "フミコ", Gender::Female),
 ];
 
 /// What a district is to be like.
@@ -136,7 +136,8 @@ fn household(
     let temper = usize::try_from(index).ok().and_then(|index| Temper::ALL.get(index).copied());
     let temper = temper.unwrap_or_else(|| most_are_prompt(dice));
     let (family, family_kana) = FAMILIES.choose(dice).copied().unwrap_or_default();
-    let (given, given_kana) = GIVEN.choose(dice).copied().unwrap_or_default();
+    let given = GIVEN.choose(dice).copied();
+    let (given, given_kana, gender) = given.unwrap_or(("", "", Gender::Unknown));
     let born = date(1935, 1, 1).saturating_add(dice.random_range(0..25_000).days());
     let is_frail = dice.random_bool(0.3);
     let patient = Patient {
@@ -146,6 +147,7 @@ fn household(
         birth_date: born.into(),
         name: format!("{family} {given}").into(),
         kana: format!("{family_kana} {given_kana}").into(),
+        gender: Some(gender),
         language: Language::Ja,
         has_thermometer: true,
         has_oximeter: temper != Temper::Prompt || dice.random_bool(0.7),

@@ -6,6 +6,7 @@
 //!     └──► Discarded
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,9 +15,9 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::id::{ImportBatchId, PatientId, StaffId};
-use crate::registry::import::PatientDraft;
 use crate::registry::import::compare::Known;
 use crate::registry::import::problem::Problem;
+use crate::registry::import::{PatientDraft, Reading};
 use crate::registry::{AuditEntry, Episode, Patient};
 use crate::store::registry::{
     find_active_episode, find_registered, fold_patients, save, select_patients,
@@ -31,6 +32,10 @@ const SILENCE: Duration = Duration::from_mins(1);
 /// A list that nobody took over is thrown away after this: it is about people.
 const KEPT_UNREAD: Duration = Duration::from_hours(24);
 
+/// What a list changed can be taken back for so long; then it is forgotten how the people stood
+/// before and after: it is about people, and what came later depends on it.
+const UNDO_KEPT: Duration = Duration::from_hours(24 * 90);
+
 /// A list to be kept.
 #[derive(Clone, Debug)]
 pub struct NewBatch {
@@ -44,6 +49,21 @@ pub struct NewBatch {
     pub content: Vec<u8>,
     /// The first day of observation for rows that name none.
     pub read_on: Date,
+    /// How many rows it has.
+    pub rows: u32,
+    /// How many of them cannot be taken over.
+    pub refused: u32,
+    /// What is to be said about them.
+    pub problems: Vec<Problem>,
+    /// How it is read.
+    pub reading: Reading,
+}
+
+/// A list that staff said something about, read again.
+#[derive(Clone, Debug)]
+pub struct Reread {
+    /// How it is read now.
+    pub reading: Reading,
     /// How many rows it has.
     pub rows: u32,
     /// How many of them cannot be taken over.
@@ -90,6 +110,12 @@ pub struct ImportBatch {
 }
 
 impl ImportBatch {
+    /// Whether it can be taken back: how the people stood is still known.
+    pub fn can_be_undone(&self, now: Timestamp) -> bool {
+        self.state == BatchState::Imported
+            && self.imported_at.is_some_and(|at| now < at + UNDO_KEPT)
+    }
+
     /// Somebody began to take it over, or back, and was not heard of for long.
     pub fn is_stuck(&self, now: Timestamp) -> bool {
         matches!(self.state, BatchState::Importing | BatchState::Undoing)
@@ -176,6 +202,26 @@ impl BatchState {
     }
 }
 
+fn reading_text(reading: &Reading) -> Result<String, StoreError> {
+    serde_json::to_string(reading)
+        .map_err(|_| StoreError::Corrupt { table: "import_batch", column: "reading" })
+}
+
+/// Throws away lists that nobody took over in time, and what is known of people for the sake of
+/// taking a list back only. That each of them was on the list stays.
+pub(super) async fn forget(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const UNREAD: &str = "update import_batch set state = 'discarded', content = null, \
+        reading = null where state = 'previewed' and created_at < $1";
+    const SNAPSHOTS: &str = "update import_row set was = null, became = null \
+        where at < $1 and (was is not null or became is not null)";
+    sqlx::query(UNREAD).bind(millis(now - KEPT_UNREAD)).execute(&mut *connection).await?;
+    sqlx::query(SNAPSHOTS).bind(millis(now - UNDO_KEPT)).execute(connection).await?;
+    Ok(())
+}
+
 macro_rules! select_batches {
     ($rest:literal) => {
         concat!(
@@ -207,15 +253,13 @@ impl Within<'_> {
     ) -> Result<ImportBatchId, StoreError> {
         const ADD: &str = "insert into import_batch (id, health_center_id, source, encoding, \
             sha256, content, read_on, n_rows, n_refused, problems, left_out, state, created_by, \
-            created_at, touched_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 'previewed', $11, $12, $12)";
-        const FORGET: &str = "update import_batch set state = 'discarded', content = null \
-            where state = 'previewed' and created_at < $1";
+            created_at, touched_at, reading) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', 'previewed', $11, $12, $12, $13)";
         let id: ImportBatchId = self.store.mint(now);
         let problems = serde_json::to_string(&batch.problems)
             .map_err(|_| StoreError::Corrupt { table: "import_batch", column: "problems" })?;
         let mut session = self.store.write().await?;
-        sqlx::query(FORGET).bind(millis(now - KEPT_UNREAD)).execute(session.connection()).await?;
+        forget(session.connection(), now).await?;
         sqlx::query(ADD)
             .bind(id.to_string())
             .bind(self.center_text())
@@ -229,10 +273,95 @@ impl Within<'_> {
             .bind(problems)
             .bind(by.to_string())
             .bind(millis(now))
+            .bind(reading_text(&batch.reading)?)
             .execute(session.connection())
             .await?;
         session.commit(&[]).await?;
         Ok(id)
+    }
+
+    /// How a list is read.
+    pub async fn import_reading(&self, id: ImportBatchId) -> Result<Reading, StoreError> {
+        const BY_ID: &str =
+            "select reading from import_batch where id = $1 and health_center_id = $2";
+        let row = self.import_column(BY_ID, id).await?;
+        let fields = Fields::new("import_batch", &row);
+        match fields.text_or_null("reading")? {
+            None => Ok(Reading::default()),
+            Some(text) => serde_json::from_str(text).map_err(|_| fields.corrupt("reading")),
+        }
+    }
+
+    /// Keeps what staff said about a list that is not taken over yet. `false` if it is.
+    pub async fn reread_import(
+        &self,
+        now: Timestamp,
+        id: ImportBatchId,
+        reread: &Reread,
+        entry: &AuditEntry,
+    ) -> Result<bool, StoreError> {
+        const REREAD: &str = "update import_batch set reading = $3, n_rows = $4, n_refused = $5, \
+            problems = $6, touched_at = $7 where id = $1 and health_center_id = $2 \
+            and state = 'previewed'";
+        let problems = serde_json::to_string(&reread.problems)
+            .map_err(|_| StoreError::Corrupt { table: "import_batch", column: "problems" })?;
+        let mut session = self.store.write().await?;
+        let done = sqlx::query(REREAD)
+            .bind(id.to_string())
+            .bind(self.center_text())
+            .bind(reading_text(&reread.reading)?)
+            .bind(i64::from(reread.rows))
+            .bind(i64::from(reread.refused))
+            .bind(problems)
+            .bind(millis(now))
+            .execute(session.connection())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::append(session.connection(), now, entry).await?;
+        session.commit(&[]).await?;
+        Ok(true)
+    }
+
+    /// What headings stand for in the lists of this centre, as its staff once said.
+    pub async fn import_headings(&self) -> Result<BTreeMap<String, String>, StoreError> {
+        const ALL: &str = "select h.heading, h.field from import_heading h \
+            where h.health_center_id = $1";
+        let mut session = self.store.glance().await?;
+        let rows =
+            sqlx::query(ALL).bind(self.center_text()).fetch_all(session.connection()).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new("import_heading", row);
+                Ok((fields.text("heading")?.to_owned(), fields.text("field")?.to_owned()))
+            })
+            .collect()
+    }
+
+    /// Remembers what these headings stand for; `None` forgets it.
+    pub async fn remember_headings(
+        &self,
+        now: Timestamp,
+        by: StaffId,
+        headings: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), StoreError> {
+        const KEEP: &str = "insert into import_heading \
+            (health_center_id, heading, field, set_by, set_at) values ($1, $2, $3, $4, $5) \
+            on conflict (health_center_id, heading) do update set field = excluded.field, \
+            set_by = excluded.set_by, set_at = excluded.set_at";
+        const FORGET: &str =
+            "delete from import_heading where health_center_id = $1 and heading = $2";
+        let mut session = self.store.write().await?;
+        for (heading, field) in headings {
+            let statement = if field.is_some() { KEEP } else { FORGET };
+            let mut query = sqlx::query(statement).bind(self.center_text()).bind(heading.as_str());
+            if let Some(field) = field {
+                query = query.bind(field.as_str()).bind(by.to_string()).bind(millis(now));
+            }
+            query.execute(session.connection()).await?;
+        }
+        session.commit(&[]).await
     }
 
     /// Up to `limit` lists, the newest first.
@@ -354,7 +483,7 @@ impl Within<'_> {
         now: Timestamp,
         id: ImportBatchId,
     ) -> Result<(), StoreError> {
-        const DISCARD: &str = "update import_batch set state = 'discarded', content = null, \
+        const DISCARD: &str = "update import_batch set state = 'discarded', content = null, reading = null, \
             touched_at = $3 where id = $1 and health_center_id = $2 and state = 'previewed'";
         let mut session = self.store.write().await?;
         let done = sqlx::query(DISCARD)
@@ -431,7 +560,8 @@ impl Within<'_> {
         let patient: Patient = draft.patient(self.store.mint(now), self.center());
         let episode: Episode = draft.episode(self.store.mint(now), patient.id);
         let imported = save(connection, now, &patient, Some(&episode)).await?;
-        let saved = Patient { id: imported.patient, ..patient };
+        let gender = patient.gender.or(known.as_ref().and_then(|known| known.gender));
+        let saved = Patient { id: imported.patient, gender, ..patient };
         let active = find_active_episode(connection, imported.patient).await?;
         let became = Snapshot::of(&saved, active.as_ref()).to_text()?;
         let change = match imported.change {
@@ -472,7 +602,7 @@ impl Within<'_> {
         id: ImportBatchId,
         entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        const FINISH: &str = "update import_batch set state = 'imported', content = null, \
+        const FINISH: &str = "update import_batch set state = 'imported', content = null, reading = null, \
             imported_at = $3, touched_at = $3 \
             where id = $1 and health_center_id = $2 and state = 'importing'";
         let mut session = self.store.write().await?;
@@ -513,7 +643,7 @@ impl Within<'_> {
     }
 
     /// Begins to take a list back. `false` if somebody has begun already, or there is nothing to
-    /// take back.
+    /// take back any more: after ninety days nobody knows what it was.
     pub async fn begin_undo(
         &self,
         now: Timestamp,
@@ -523,7 +653,8 @@ impl Within<'_> {
     ) -> Result<bool, StoreError> {
         const BEGIN: &str = "update import_batch set state = 'undoing', touched_at = $3, \
             undone_by = $4 where id = $1 and health_center_id = $2 \
-            and (state = 'imported' or (state = 'undoing' and touched_at < $5))";
+            and ((state = 'imported' and imported_at > $6) \
+            or (state = 'undoing' and touched_at < $5))";
         let mut session = self.store.write().await?;
         let begun = sqlx::query(BEGIN)
             .bind(id.to_string())
@@ -531,6 +662,7 @@ impl Within<'_> {
             .bind(millis(now))
             .bind(by.to_string())
             .bind(millis(now - SILENCE))
+            .bind(millis(now - UNDO_KEPT))
             .execute(session.connection())
             .await?;
         if begun.rows_affected() == 0 {

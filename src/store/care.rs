@@ -8,7 +8,7 @@ use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{ChangeId, ClinicId, PatientId, SlotId, StaffId, StaffNoteId};
 use crate::campaign::{NewSlot, Slot};
-use crate::registry::{Clinic, Contact, Episode, Relation, Signed, StaffNote};
+use crate::registry::{Clinic, Contact, Episode, Gender, Relation, Signed, StaffNote};
 use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{active_episode, skip_slots_after, time_of_day};
 use crate::store::retention::{consent_of, save_consent};
@@ -34,10 +34,12 @@ pub enum Setting {
     Contacts,
     /// What the patient said to being recorded: the word of [`Consent`].
     RecordingConsent,
+    /// 性別: the word of [`Gender`]; empty if nobody told.
+    Gender,
 }
 
 impl Setting {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::CallTimes,
         Self::LastDay,
         Self::ObservationEnd,
@@ -45,6 +47,7 @@ impl Setting {
         Self::Clinic,
         Self::Contacts,
         Self::RecordingConsent,
+        Self::Gender,
     ];
 
     fn as_str(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Setting {
             Self::Clinic => "clinic",
             Self::Contacts => "contacts",
             Self::RecordingConsent => "recording_consent",
+            Self::Gender => "gender",
         }
     }
 
@@ -235,6 +239,41 @@ impl Within<'_> {
             setting: Setting::SlowSpeech,
             before: i64::from(!slow_speech).to_string(),
             after: i64::from(slow_speech).to_string(),
+            reason: "",
+        };
+        self.record(connection, now, by, patient, &changed).await?;
+        session.commit(&[Topic::Registry]).await
+    }
+
+    /// Writes down the 性別 of a patient, or that nobody told.
+    pub async fn set_gender(
+        &self,
+        now: Timestamp,
+        by: StaffId,
+        patient: PatientId,
+        gender: Option<Gender>,
+    ) -> Result<(), StoreError> {
+        const BEFORE: &str = "select p.gender from patient p where p.id = $1";
+        const SET: &str = "update patient set gender = $2, updated_at = $3 where id = $1";
+        let mut session = self.store.write().await?;
+        let connection = session.connection();
+        self.hold(connection, patient).await?;
+        let row = sqlx::query(BEFORE).bind(patient.to_string()).fetch_one(&mut *connection).await?;
+        let before = Fields::new("patient", &row).word_or_null("gender", Gender::parse)?;
+        if before == gender {
+            return Ok(());
+        }
+        sqlx::query(SET)
+            .bind(patient.to_string())
+            .bind(gender.map(Gender::as_str))
+            .bind(millis(now))
+            .execute(&mut *connection)
+            .await?;
+        let word = |gender: Option<Gender>| gender.map_or("", Gender::as_str).to_owned();
+        let changed = Changed {
+            setting: Setting::Gender,
+            before: word(before),
+            after: word(gender),
             reason: "",
         };
         self.record(connection, now, by, patient, &changed).await?;

@@ -42,8 +42,8 @@ macro_rules! everybody {
 
 const PATIENTS: &str = concat!(
     "insert into patient (id, health_center_id, registration_number, birth_date, name, kana, \
-     language, has_thermometer, has_oximeter, slow_speech, lives_alone, risks, created_at, \
-     updated_at) with recursive n (i) as (select cast(1 as bigint) union all \
+     language, has_thermometer, has_oximeter, slow_speech, lives_alone, risks, gender, \
+     created_at, updated_at) with recursive n (i) as (select cast(1 as bigint) union all \
      select i + 1 from n where i < $1), \
      family (k, name, kana) as (values (0, '佐藤', 'サトウ'), (1, '鈴木', 'スズキ'), \
      (2, '高橋', 'タカハシ'), (3, '田中', 'タナカ'), (4, '伊藤', 'イトウ'), \
@@ -57,6 +57,7 @@ const PATIENTS: &str = concat!(
      f.name || ' ' || g.name, f.kana || ' ' || g.kana, 'ja', 1, 1, 0, \
      case when i % 4 = 0 then 1 else 0 end, \
      case when i % 5 = 0 then 'heart diabetes' when i % 7 = 0 then 'respiratory' else '' end, \
+     case when g.k in (1, 3, 5) then 'male' else 'female' end, \
      $3, $3 from n join family f on f.k = i % 11 join given g on g.k = i % 7"
 );
 

@@ -21,6 +21,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0011_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0014_trunk_status.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0015_campaign.sql")),
         ]
     };
@@ -42,6 +43,7 @@ const NAMES: &[(i64, &str)] = &[
     (11, "plan"),
     (12, "account"),
     (13, "api"),
+    (14, "trunk_status"),
     (15, "campaign"),
 ];
 

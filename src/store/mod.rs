@@ -69,7 +69,7 @@ use sqlx::{AnyPool, ConnectOptions};
 
 pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
-pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch};
+pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch, Reread};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
 pub use campaign::{CampaignChange, Effect};
 pub use care::{PatientChange, Setting};
@@ -87,7 +87,7 @@ pub use health::{
 pub use installation::Dialing;
 pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
-pub use node::{NodeStatus, TrunkWord};
+pub use node::{NodeStatus, RegistrationWord, TrunkStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
 pub use pause::Resumed;
@@ -106,7 +106,7 @@ pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
-pub use timeline::{CarePlan, Health, Observed};
+pub use timeline::{CarePlan, Health, ListedIn, Observed};
 pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
 pub use within::Within;

@@ -55,7 +55,128 @@ impl TrunkWord {
     }
 }
 
+/// What a node last said of one of its trunks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrunkStatus {
+    /// The node.
+    pub node: String,
+    /// The trunk's name in the configuration.
+    pub trunk: String,
+    /// When it said so.
+    pub at: Timestamp,
+    /// Whether calls can be placed.
+    pub state: TrunkWord,
+    /// Since when it is so; found out when it is saved.
+    pub since: Timestamp,
+    /// Whether the carrier knows us.
+    pub registration: RegistrationWord,
+    /// Calls under way; counted when it is saved.
+    pub lines_in_use: u32,
+    /// Calls that the trunk may carry at once.
+    pub lines_limit: u32,
+    /// What went wrong last, and when it was last so; it stays when all is well again. Without
+    /// names and numbers.
+    pub last_error: Option<(String, Timestamp)>,
+}
+
+/// Whether the carrier knows us.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum RegistrationWord {
+    /// The carrier knows us by our address: nothing is registered.
+    None,
+    /// Asked for, and not answered yet.
+    Registering,
+    /// It does.
+    Registered,
+    /// It refuses to.
+    Refused,
+    /// It does not answer.
+    Lost,
+}
+
+impl RegistrationWord {
+    /// Every word.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Registering, Self::Registered, Self::Refused, Self::Lost];
+
+    /// The word for it in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Registering => "registering",
+            Self::Registered => "registered",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text)
+    }
+}
+
 impl Store {
+    /// Writes down what a node says of one of its trunks.
+    pub async fn save_trunk_status(&self, status: &TrunkStatus) -> Result<(), StoreError> {
+        // A trunk that is well again keeps its last error.
+        const SAVE: &str = "insert into trunk_status (node, trunk, at, state, since, \
+            registration, lines_in_use, lines_limit, last_error, last_error_at) \
+            values ($1, $2, $3, $4, $3, $5, (select count(*) from attempt a where a.node = $1 \
+            and a.state in ('dialing', 'talking')), $6, $7, $8) \
+            on conflict (node, trunk) do update set at = excluded.at, state = excluded.state, \
+            since = case when trunk_status.state = excluded.state then trunk_status.since \
+            else excluded.since end, registration = excluded.registration, \
+            lines_in_use = excluded.lines_in_use, lines_limit = excluded.lines_limit, \
+            last_error = case when excluded.last_error = '' then trunk_status.last_error \
+            else excluded.last_error end, \
+            last_error_at = coalesce(excluded.last_error_at, trunk_status.last_error_at)";
+        let (error, error_at) = match &status.last_error {
+            Some((error, at)) => (error.as_str(), Some(millis(*at))),
+            None => ("", None),
+        };
+        let mut session = self.write().await?;
+        sqlx::query(SAVE)
+            .bind(status.node.as_str())
+            .bind(status.trunk.as_str())
+            .bind(millis(status.at))
+            .bind(status.state.as_str())
+            .bind(status.registration.as_str())
+            .bind(i64::from(status.lines_limit))
+            .bind(error)
+            .bind(error_at)
+            .execute(session.connection())
+            .await?;
+        session.commit(&[]).await
+    }
+
+    /// What each node last said of each of its trunks, by names.
+    pub async fn trunk_statuses(&self) -> Result<Vec<TrunkStatus>, StoreError> {
+        const ALL: &str = "select t.node, t.trunk, t.at, t.state, t.since, t.registration, \
+            t.lines_in_use, t.lines_limit, t.last_error, t.last_error_at from trunk_status t \
+            order by t.node, t.trunk";
+        let mut session = self.glance().await?;
+        let rows = sqlx::query(ALL).fetch_all(session.connection()).await?;
+        rows.iter()
+            .map(|row| {
+                let fields = Fields::new("trunk_status", row);
+                let error_at = fields.time_or_null("last_error_at")?;
+                let error = fields.text("last_error")?.to_owned();
+                Ok(TrunkStatus {
+                    node: fields.text("node")?.to_owned(),
+                    trunk: fields.text("trunk")?.to_owned(),
+                    at: fields.time("at")?,
+                    state: fields.word("state", TrunkWord::parse)?,
+                    since: fields.time("since")?,
+                    registration: fields.word("registration", RegistrationWord::parse)?,
+                    lines_in_use: fields.integer("lines_in_use")?,
+                    lines_limit: fields.integer("lines_limit")?,
+                    last_error: error_at.map(|at| (error, at)),
+                })
+            })
+            .collect()
+    }
+
     /// Writes down what a node says of itself.
     pub async fn save_node_status(&self, status: &NodeStatus) -> Result<(), StoreError> {
         const SAVE: &str = "insert into node_status (node, at, lines_in_use, lines_limit, \

@@ -12,8 +12,8 @@ use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
 use crate::registry::{
-    Arrangement, Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag, Weekdays,
-    arrangement,
+    Arrangement, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag,
+    Weekdays, arrangement,
 };
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
@@ -159,6 +159,8 @@ pub(super) async fn save(
         None => insert_patient(connection, now, patient).await?,
         Some(known) => {
             saved.id = known.id;
+            // A list that does not tell it takes nothing away.
+            saved.gender = patient.gender.or(known.gender);
             // A list says nothing of who agreed to be called.
             for phone in &mut saved.phones {
                 let before = known.phones.iter().find(|one| one.number == phone.number);
@@ -227,7 +229,7 @@ macro_rules! patient_columns {
     () => {
         "p.id, p.health_center_id, p.registration_number, p.birth_date, p.name, p.kana, \
          p.language, p.has_thermometer, p.has_oximeter, p.slow_speech, p.lives_alone, p.risks, \
-         f.number, f.role, f.consent"
+         p.gender, f.number, f.role, f.consent"
     };
 }
 pub(super) use patient_columns;
@@ -278,6 +280,7 @@ fn patient_without_phones(row: &AnyRow) -> Result<Patient, StoreError> {
         birth_date: Private::new(fields.parsed("birth_date")?),
         name: Private::new(fields.text("name")?.to_owned()),
         kana: Private::new(fields.text("kana")?.to_owned()),
+        gender: fields.word_or_null("gender", Gender::parse)?,
         language: fields.parsed("language")?,
         has_thermometer: fields.flag("has_thermometer")?,
         has_oximeter: fields.flag("has_oximeter")?,
@@ -411,8 +414,8 @@ async fn insert_patient(
 ) -> Result<(), StoreError> {
     const INSERT: &str = "insert into patient (id, birth_date, name, kana, language, \
         has_thermometer, has_oximeter, slow_speech, lives_alone, risks, updated_at, \
-        health_center_id, registration_number, created_at) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11)";
+        health_center_id, registration_number, gender, created_at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $11)";
     save_patient(connection, INSERT, now, patient).await
 }
 
@@ -423,7 +426,7 @@ pub(super) async fn update_patient(
 ) -> Result<(), StoreError> {
     const UPDATE: &str = "update patient set birth_date = $2, name = $3, kana = $4, language = $5, \
         has_thermometer = $6, has_oximeter = $7, slow_speech = $8, lives_alone = $9, risks = $10, \
-        updated_at = $11 where id = $1 and health_center_id = $12 and registration_number = $13";
+        updated_at = $11, gender = $14 where id = $1 and health_center_id = $12 and registration_number = $13";
     save_patient(connection, UPDATE, now, patient).await
 }
 
@@ -448,6 +451,7 @@ async fn save_patient(
         .bind(millis(now))
         .bind(patient.health_center.to_string())
         .bind(patient.registration_number.as_str())
+        .bind(patient.gender.map(Gender::as_str))
         .execute(connection)
         .await?;
     Ok(())

@@ -2,21 +2,26 @@
 
 use jiff::civil::{Date, Time};
 use jiff::{Timestamp, ToSpan};
+use sqlx::AnyConnection;
 
 use crate::base::Private;
 use crate::base::clock::timestamp;
-use crate::base::id::{ClinicId, PatientId, StaffId};
+use crate::base::id::{CaseId, ClinicId, ImportBatchId, PatientId, StaffId};
 use crate::campaign::{Attempt, Slot};
 use crate::observation::Observation;
-use crate::registry::{Contact, Episode, HealthCenter, Patient, Pause, StaffNote};
+use crate::registry::{Contact, Episode, HealthCenter, Patient, Pause, Signed, StaffNote};
 use crate::store::care::{changes_of, contacts_of, notes_of};
 use crate::store::escalate::case_views;
+use crate::store::handling::{case_event, select_case_events};
 use crate::store::pause::pauses_of;
+use crate::store::recording::{recording, select_recordings};
 use crate::store::registry::{center_of, episode, episode_columns, health_centers, patient};
 use crate::store::retention::consent_of;
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
-use crate::store::{CaseFilter, CaseView, PatientChange, StoreError, Way, Within};
-use crate::tape::Consent;
+use crate::store::{
+    CaseEvent, CaseFilter, CaseView, Change, PatientChange, StoreError, Way, Within,
+};
+use crate::tape::{Consent, Recording};
 
 /// Who a patient is, and when they are called: no answers.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub struct CarePlan {
     pub pauses: Vec<Pause>,
     /// What was set during these days, oldest first.
     pub changes: Vec<PatientChange>,
+    /// The lists that brought the patient in or changed them during these days, oldest first.
+    pub lists: Vec<ListedIn>,
     /// The slots of these days, by date and number.
     pub slots: Vec<Slot>,
     /// The attempts at these slots, by the time at which they were placed or are due.
@@ -50,8 +57,27 @@ pub struct Health {
     pub observations: Vec<Observed>,
     /// All cases, newest first.
     pub cases: Vec<CaseView>,
+    /// What happened to cases during these days, with the case, oldest first.
+    pub case_events: Vec<(CaseId, CaseEvent)>,
+    /// The recordings of these days, also those that were deleted, oldest first.
+    pub recordings: Vec<Recording>,
     /// What staff noted, oldest first.
     pub notes: Vec<StaffNote>,
+}
+
+/// A patient's row in a list that was taken over.
+#[derive(Clone, Debug)]
+pub struct ListedIn {
+    /// The list.
+    pub batch: ImportBatchId,
+    /// The line of it.
+    pub line: u32,
+    /// Whether the row brought the patient in, or changed them.
+    pub change: Change,
+    /// It was taken back since.
+    pub is_undone: bool,
+    /// Who brought the list, and when the row was taken over.
+    pub signed: Signed,
 }
 
 /// An observation, and how it came to be known.
@@ -147,6 +173,7 @@ impl Within<'_> {
             contacts: contacts_of(connection, id).await?,
             pauses: pauses_of(connection, id, first_day).await?,
             changes: changes_of(connection, id, days).await?,
+            lists: lists_of(connection, id, days).await?,
             slots: slots.iter().map(row::slot).collect::<Result<_, _>>()?,
             attempts: attempts.iter().map(row::attempt).collect::<Result<_, _>>()?,
         })
@@ -161,6 +188,14 @@ impl Within<'_> {
         id: PatientId,
         (first_day, last_day): (Date, Date),
     ) -> Result<Health, StoreError> {
+        const CASE_EVENTS: &str = select_case_events!(
+            "join escalation_case k on k.id = e.case_id \
+             where k.patient_id = $1 and e.at >= $2 and e.at < $3 order by e.at, e.case_id, e.seq"
+        );
+        const RECORDINGS: &str = select_recordings!(
+            "where r.patient_id = $1 and r.started_at >= $2 and r.started_at < $3 \
+             order by r.started_at, r.id"
+        );
         const REACHED: &str = "select p.id from patient p where p.id = $1 \
             and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3)";
         let (from, to) = (midnight(first_day), midnight(last_day.saturating_add(1.day())));
@@ -173,20 +208,66 @@ impl Within<'_> {
             .fetch_optional(&mut *connection)
             .await?;
         reached.ok_or(StoreError::NotFound { what: "patient" })?;
-        let rows = sqlx::query(OBSERVED)
-            .bind(id.to_string())
-            .bind(millis(from))
-            .bind(millis(to))
-            .fetch_all(&mut *connection)
-            .await?;
+        let bound = |statement| {
+            sqlx::query(statement).bind(id.to_string()).bind(millis(from)).bind(millis(to))
+        };
+        let rows = bound(OBSERVED).fetch_all(&mut *connection).await?;
+        let events = bound(CASE_EVENTS).fetch_all(&mut *connection).await?;
+        let sounds = bound(RECORDINGS).fetch_all(&mut *connection).await?;
         let mut cases = case_views(connection, CaseFilter::Patient(id)).await?;
         cases.sort_by_key(|view| std::cmp::Reverse(view.case.opened_at));
         Ok(Health {
             observations: rows.iter().map(observed).collect::<Result<_, _>>()?,
             cases,
+            case_events: events
+                .iter()
+                .map(|row| {
+                    let case = Fields::new("case_event", row).parsed("case_id")?;
+                    Ok((case, case_event(row)?))
+                })
+                .collect::<Result<_, StoreError>>()?,
+            recordings: sounds.iter().map(recording).collect::<Result<_, _>>()?,
             notes: notes_of(connection, id, (from, to)).await?,
         })
     }
+}
+
+/// The rows of lists that brought a patient in or changed them. Whoever brought the list is named.
+async fn lists_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<ListedIn>, StoreError> {
+    const LISTS: &str = "select r.batch_id, r.line, r.change, r.at, r.undone, b.created_by, \
+        m.name from import_row r join import_batch b on b.id = r.batch_id \
+        join staff m on m.id = b.created_by where r.patient_id = $1 and r.at >= $2 and r.at < $3 \
+        and r.change in ('created', 'updated') order by r.at, r.batch_id, r.line";
+    let rows = sqlx::query(LISTS)
+        .bind(patient.to_string())
+        .bind(millis(from))
+        .bind(millis(to))
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let fields = Fields::new("import_row", row);
+            let undone = fields.text_or_null("undone")?;
+            Ok(ListedIn {
+                batch: fields.parsed("batch_id")?,
+                line: fields.integer("line")?,
+                change: match fields.text("change")? {
+                    "created" => Change::Created,
+                    _ => Change::Updated,
+                },
+                is_undone: undone.is_some_and(|word| word != "left"),
+                signed: Signed {
+                    by: fields.parsed("created_by")?,
+                    name: Private::new(fields.text("name")?.to_owned()),
+                    at: fields.time("at")?,
+                },
+            })
+        })
+        .collect()
 }
 
 fn observed(row: &sqlx::any::AnyRow) -> Result<Observed, StoreError> {

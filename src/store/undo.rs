@@ -11,7 +11,7 @@ use sqlx::AnyConnection;
 
 use crate::base::Private;
 use crate::base::id::{EpisodeId, ImportBatchId, PatientId};
-use crate::registry::{Arrangement, Episode, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 use crate::store::registry::{
     find_active_episode, patient, replace_phones, skip_slots_after, time_of_day, update_patient,
 };
@@ -50,6 +50,9 @@ pub(super) struct Snapshot {
     name: String,
     kana: String,
     birth_date: String,
+    // Not in rows from before it was kept.
+    #[serde(default)]
+    gender: Option<String>,
     language: String,
     has_thermometer: bool,
     has_oximeter: bool,
@@ -80,6 +83,7 @@ impl Snapshot {
             name: patient.name.expose().clone(),
             kana: patient.kana.expose().clone(),
             birth_date: patient.birth_date.expose().to_string(),
+            gender: patient.gender.map(|gender| gender.as_str().to_owned()),
             language: patient.language.code().to_owned(),
             has_thermometer: patient.has_thermometer,
             has_oximeter: patient.has_oximeter,
@@ -122,6 +126,7 @@ impl Snapshot {
             birth_date: Private::new(self.birth_date.parse().map_err(|_| unreadable())?),
             name: Private::new(self.name.clone()),
             kana: Private::new(self.kana.clone()),
+            gender: self.gender.as_deref().and_then(Gender::parse),
             language: self.language.parse().map_err(|_| unreadable())?,
             has_thermometer: self.has_thermometer,
             has_oximeter: self.has_oximeter,

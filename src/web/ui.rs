@@ -74,7 +74,8 @@ const MENU: [Entry; 13] = [
     entry(
         Section::Cases,
         "/cases",
-        &[Right::HandleCases],
+        // Those who keep the lines up see the lane of the system there, and no patient.
+        &[Right::HandleCases, Right::SeeTrunks],
         Bilingual::fixed("対応", "Cases"),
         Icon::Alert,
     ),

@@ -2,23 +2,44 @@
 //!
 //! The store answers here without any route before it: a route that forgets to ask for a right, or
 //! for a centre, shows nothing of another's. Whoever adds a kind of thing to the store adds it to
-//! [`ask`] and to [`KINDS`].
+//! [`ask`] and to [`KINDS`]; what has routes of its own stands in [`routes`], too.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, StatusCode};
 use jiff::civil::{Date, date, time};
 use jiff::{Timestamp, ToSpan};
-use mimamori::base::id::ClinicId;
-use mimamori::base::{Language, Private};
+use mimamori::base::id::{AttemptId, CaseId, CenterKeyId, ClinicId, ImportBatchId};
+use mimamori::base::{Clock, Language, Now, Private};
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, Terms};
+use mimamori::escalation::case::FactSource;
+use mimamori::escalation::rule::RuleBook;
+use mimamori::escalation::{Deed, Fact, Priority};
+use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::prompt::Library;
+use mimamori::registry::audit::hex;
+use mimamori::registry::import::Reading;
 use mimamori::registry::{
     Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, Episode, HealthCenter, Patient,
     PatientPhone, PhoneRole, Reach, Right, Role, Scope, Staff,
 };
-use mimamori::store::{AuditFilter, Store};
+use mimamori::store::{AuditFilter, Evaluated, NewBatch, NewRecording, SignedIn, Stage, Store};
+use mimamori::tape::{self, Keep, Policy, SealedKey};
+use mimamori::web::{self, Desk};
+use sha2::{Digest, Sha256};
+use tower::ServiceExt;
 
 use crate::store::{Database, at, claims};
 
 claims! {
     nobody_reaches_what_is_not_theirs
+    no_route_leads_to_what_is_not_theirs
 }
 
 /// Where a thing lies, seen from somebody who works in the first clinic of the first centre.
@@ -55,6 +76,16 @@ enum Kind {
     Note,
     /// To give a patient into the care of a clinic.
     Assign,
+    /// A case, with all that happened to it.
+    Case,
+    /// A note on a case.
+    Handle,
+    /// A call with what was said in it.
+    Call,
+    /// The sound of a call.
+    Sound,
+    /// A list of patients.
+    List,
     /// An account.
     Account,
     /// To disable an account.
@@ -65,7 +96,7 @@ enum Kind {
     Event,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 17] = [
     Kind::Patient,
     Kind::Found,
     Kind::CarePlan,
@@ -74,6 +105,11 @@ const KINDS: [Kind; 12] = [
     Kind::SlowSpeech,
     Kind::Note,
     Kind::Assign,
+    Kind::Case,
+    Kind::Handle,
+    Kind::Call,
+    Kind::Sound,
+    Kind::List,
     Kind::Account,
     Kind::Disable,
     Kind::Token,
@@ -84,7 +120,10 @@ const KINDS: [Kind; 12] = [
 fn right(kind: Kind) -> &'static [Right] {
     match kind {
         Kind::Patient | Kind::Found | Kind::CarePlan => &[Right::SeeHealth, Right::SeePlan],
-        Kind::Health | Kind::Note => &[Right::SeeHealth],
+        Kind::Health | Kind::Note | Kind::Call => &[Right::SeeHealth],
+        Kind::Case | Kind::Handle => &[Right::HandleCases],
+        Kind::Sound => &[Right::Listen],
+        Kind::List => &[Right::Import],
         Kind::Days => &[Right::SeePlan],
         Kind::SlowSpeech => &[Right::ChangePlan],
         Kind::Assign => &[Right::ChangeRules],
@@ -111,6 +150,11 @@ fn may(role: Role, kind: Kind, place: Place) -> bool {
             is_own_center
         }
         (Kind::Assign, Role::Supervisor) => is_own_center,
+        (Kind::Case | Kind::Handle | Kind::Call | Kind::Sound, Role::Nurse | Role::Supervisor) => {
+            is_own_center
+        }
+        (Kind::Case | Kind::Handle | Kind::Call | Kind::Sound, Role::Clinic) => is_own_clinic,
+        (Kind::List, Role::Scheduler | Role::Supervisor) => is_own_center,
         (Kind::Account | Kind::Disable | Kind::Token, Role::Administrator) => is_own_center,
         (Kind::Event, Role::Auditor) => is_own_center,
         _ => false,
@@ -124,6 +168,9 @@ struct Corner {
     clinic: Option<ClinicId>,
     staff: Staff,
     token: ApiToken,
+    case: CaseId,
+    call: AttemptId,
+    list: ImportBatchId,
 }
 
 struct World {
@@ -151,7 +198,7 @@ const NOW: fn() -> Timestamp = || at(9, 0);
 impl World {
     async fn new(database: &Database) -> Self {
         let store = database.open().await;
-        let mut centers = Vec::new();
+        let (mut centers, mut keys) = (Vec::new(), Vec::new());
         for code in ["minato", "kita"] {
             let mut center = HealthCenter {
                 id: store.mint(NOW()),
@@ -163,6 +210,9 @@ impl World {
                 closes_at: time(18, 0, 0, 0),
             };
             center.id = store.save_health_center(NOW(), &center).await.unwrap();
+            let sealed = SealedKey { id: store.mint(NOW()), sealed: vec![1; 60] };
+            store.add_center_key(NOW(), center.id, &sealed, None).await.unwrap();
+            keys.push(sealed.id);
             centers.push(center);
         }
         let managing = store.managing(Reach::Everybody);
@@ -194,7 +244,8 @@ impl World {
         .into_iter()
         .enumerate()
         {
-            let corner = world.furnish(place, n, &centers[center], clinic).await;
+            let center = (&centers[center], keys[center]);
+            let corner = world.furnish(place, n, center, clinic).await;
             world.corners.push(corner);
         }
         world
@@ -229,7 +280,7 @@ impl World {
         &self,
         place: Place,
         n: usize,
-        center: &HealthCenter,
+        (center, key): (&HealthCenter, CenterKeyId),
         clinic: Option<ClinicId>,
     ) -> Corner {
         let phone = format!("+8190{:08}", 10_000_000 + n).parse().unwrap();
@@ -240,6 +291,7 @@ impl World {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new("神崎 花".to_owned()),
             kana: Private::new("カンザキ ハナ".to_owned()),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,
@@ -280,7 +332,98 @@ impl World {
             ..entry("patient.viewed")
         };
         self.store.audit(NOW(), &event).await.unwrap();
-        Corner { place, patient, clinic, staff, token }
+        let call = self.call(&patient, &episode, key).await;
+        let fact = Fact {
+            rule: "spo2-low".to_owned(),
+            rule_set: "2026-11-01".to_owned(),
+            priority: Priority::P1,
+            text: "SpO2 92%".to_owned(),
+            at: NOW(),
+            source: FactSource::Attempt(call),
+        };
+        let judged = Evaluated::default();
+        let change = self.store.add_facts(NOW(), patient.id, &[fact], &judged).await.unwrap();
+        let case = change.case().unwrap();
+        let list = NewBatch {
+            source: "list.csv".to_owned(),
+            encoding: "UTF-8".to_owned(),
+            sha256: String::new(),
+            content: "管理番号,氏名,フリガナ\n".into(),
+            read_on: DAY,
+            rows: 0,
+            refused: 0,
+            problems: Vec::new(),
+            reading: Reading::default(),
+        };
+        let list = within.add_import(NOW(), staff.id, &list).await.unwrap();
+        Corner { place, patient, clinic, staff, token, case, call, list }
+    }
+
+    /// A call to the patient, with a recording.
+    async fn call(&self, patient: &Patient, episode: &Episode, key: CenterKeyId) -> AttemptId {
+        let store = &self.store;
+        let slot = NewSlot {
+            episode: episode.id,
+            patient: patient.id,
+            date: DAY,
+            number: 1,
+            due_from: NOW(),
+            due_to: at(12, 0),
+            kind: SlotKind::Planned,
+            campaign: None,
+            rest: None,
+        };
+        store.open_slots(NOW(), &[slot]).await.unwrap();
+        let slot = store.slots_of(patient.id, DAY).await.unwrap()[0].id;
+        let phone = patient.phones[0].number.clone();
+        let planned = PlannedAttempt {
+            slot,
+            number: 1,
+            phone,
+            due_at: NOW(),
+            campaign: None,
+            priority: Precedence::First,
+        };
+        let call = store.add_attempt(NOW(), &planned).await.unwrap().unwrap();
+        let recording = NewRecording {
+            id: store.mint(NOW()),
+            attempt: call,
+            key,
+            node: "one".to_owned(),
+            scope: tape::Scope::Whole,
+            policy: Policy { keep: Keep::All, keep_days: 30 },
+        };
+        store.begin_recording(NOW(), &recording).await.unwrap();
+        call
+    }
+
+    /// The console, in which everybody is signed in under their own login.
+    async fn console(&self) -> Router {
+        for staff in &self.staff {
+            let signed_in = SignedIn {
+                staff: staff.clone(),
+                token: hex(&Sha256::digest(staff.login.as_bytes())),
+                csrf: "right".to_owned().into(),
+                stage: Stage::Full,
+                created_at: NOW(),
+                seen_at: NOW(),
+                address: "::1".to_owned(),
+                agent: String::new(),
+            };
+            self.store.begin_session(NOW(), &signed_in, &entry("session.begun")).await.unwrap();
+        }
+        let instant = tokio::time::Instant::now().into_std();
+        let now = Now { instant, timestamp: NOW() };
+        web::router(Desk {
+            store: self.store.clone(),
+            clock: Clock::new(move || now),
+            library: Arc::new(Library::silent(Catalog::embedded())),
+            questionnaire: Questionnaire::recuperation(),
+            rules: Arc::new(RuleBook::shipped().unwrap()),
+            terms: Arc::new(Terms::shipped()),
+            archive: None,
+            config: Arc::new(web::Config::shipped()),
+        })
     }
 }
 
@@ -326,6 +469,14 @@ async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool
         Kind::Assign => {
             within().assign_clinic(NOW(), asking.id, patient, corner.clinic).await.is_ok()
         }
+        Kind::Case => within().case_file(NOW(), corner.case).await.is_ok(),
+        Kind::Handle => {
+            let deed = Deed::Note("電話で確認".to_owned());
+            within().handle_case(NOW(), asking, corner.case, &deed).await.is_ok()
+        }
+        Kind::Call => within().call_file(corner.call).await.is_ok(),
+        Kind::Sound => within().sound_of_call(corner.call).await.is_ok(),
+        Kind::List => within().import(corner.list).await.is_ok(),
         Kind::Account => managing.one(corner.staff.id).await.is_ok(),
         Kind::Disable => {
             let disabled = Staff { is_active: false, ..corner.staff.clone() };
@@ -361,4 +512,65 @@ async fn nobody_reaches_what_is_not_theirs(database: Database) {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What a route asks of the store, the path to it in a corner, and what is sent.
+fn routes(corner: &Corner) -> Vec<(Kind, String, Option<&'static str>)> {
+    let Corner { case, call, list, .. } = corner;
+    vec![
+        (Kind::Case, format!("/cases/{case}"), None),
+        (Kind::Handle, format!("/cases/{case}/note"), Some("text=x")),
+        (Kind::Handle, format!("/cases/{case}/claim"), Some("")),
+        (Kind::Handle, format!("/cases/{case}/release"), Some("")),
+        (Kind::Call, format!("/calls/{call}"), None),
+        (Kind::Sound, format!("/calls/{call}/reason"), Some("text=x")),
+        (Kind::List, format!("/import/{list}"), None),
+        (Kind::List, format!("/import/{list}/progress"), None),
+        (Kind::List, format!("/import/{list}/problems.csv"), None),
+        (Kind::List, format!("/import/{list}/headings"), Some("")),
+        (Kind::List, format!("/import/{list}/mend"), Some("line=9")),
+        (Kind::List, format!("/import/{list}/undo"), Some("")),
+        (Kind::List, format!("/import/{list}/take"), Some("")),
+    ]
+}
+
+/// As above, through the routes: 403 without the right, 404 for what is another's.
+async fn no_route_leads_to_what_is_not_theirs(database: Database) {
+    let world = World::new(&database).await;
+    let console = world.console().await;
+    let mut faults = Vec::new();
+    for (role, asking) in Role::ALL.into_iter().zip(&world.staff) {
+        for corner in &world.corners {
+            for (kind, path, sent) in routes(corner) {
+                let method = if sent.is_some() { Method::POST } else { Method::GET };
+                let body = sent.map_or_else(String::new, |sent| format!("csrf=right&{sent}"));
+                let mut request = Request::builder()
+                    .method(method)
+                    .uri(&path)
+                    .header("cookie", format!("__Host-mimamori={}", asking.login))
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(Body::from(body))
+                    .unwrap();
+                let address = SocketAddr::from(([192, 0, 2, 1], 40_000));
+                request.extensions_mut().insert(ConnectInfo(address));
+                let status = console.clone().oneshot(request).await.unwrap().status();
+                let has_right = right(kind).iter().any(|right| asking.may(*right));
+                let is_right = match (has_right, may(role, kind, corner.place)) {
+                    (false, _) => status == StatusCode::FORBIDDEN,
+                    (true, false) => status == StatusCode::NOT_FOUND,
+                    // Reached; whether it can be done is another matter.
+                    (true, true) => {
+                        status.is_success()
+                            || status.is_redirection()
+                            || status == StatusCode::CONFLICT
+                            || path.ends_with("/mend") && status == StatusCode::NOT_FOUND
+                    }
+                };
+                if !is_right {
+                    faults.push(format!("{role:?} {path} of {:?}: {status}", corner.place));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }

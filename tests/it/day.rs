@@ -13,14 +13,16 @@ use mimamori::base::id::ClinicId;
 use mimamori::base::{Clock, Now};
 use mimamori::campaign::Terms;
 use mimamori::campaign::plan::Precedence;
-use mimamori::campaign::{PlannedAttempt, SlotState};
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
-use mimamori::store::{AuditFilter, NodeStatus, SignedIn, Stage, TrunkWord};
+use mimamori::store::{
+    AuditFilter, NodeStatus, RegistrationWord, SignedIn, Stage, TrunkStatus, TrunkWord,
+};
 use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 
@@ -349,6 +351,90 @@ async fn the_day_says_why_no_call_can_be_placed() {
     silent.has(&["架電サービスが動いていません", "応答なし", "11/23 11:50"]);
     store.save_node_status(&node(at(12, 0))).await.unwrap();
     desktop.get("nurse", "/").await.has(&["架電できます"]);
+}
+
+/// A trunk of the node `one`, refused.
+fn refused_trunk(at: Timestamp) -> TrunkStatus {
+    TrunkStatus {
+        node: "one".to_owned(),
+        trunk: "ntt-hikari".to_owned(),
+        at,
+        state: TrunkWord::Failed,
+        since: at,
+        registration: RegistrationWord::Refused,
+        lines_in_use: 0,
+        lines_limit: 2,
+        last_error: Some(("登録を拒否されました(403)".to_owned(), at)),
+    }
+}
+
+#[tokio::test]
+async fn an_engineer_reads_what_keeps_calls_from_going_out_and_no_patient() {
+    let desktop = Desktop::new(&Database::sqlite(), 2).await;
+    let (town, store) = (&desktop.town, &desktop.town.store);
+    town.concern(0, Priority::P1, at(9, 0)).await;
+    let episode = &town.people[1].1;
+    let slot = NewSlot {
+        episode: episode.id,
+        patient: episode.patient,
+        date: DAY,
+        number: 1,
+        due_from: at(9, 0),
+        due_to: at(14, 0),
+        kind: SlotKind::Planned,
+        campaign: None,
+        rest: None,
+    };
+    store.open_slots(at(9, 0), &[slot]).await.unwrap();
+    let failed = NodeStatus { trunk: TrunkWord::Failed, ..node(at(12, 0)) };
+    store.save_trunk_status(&refused_trunk(at(12, 0))).await.unwrap();
+    store.save_node_status(&failed).await.unwrap();
+    for who in ["engineer", "administrator"] {
+        for path in ["/cases", "/cases/list"] {
+            let page = desktop.get(who, path).await;
+            page.has(&["システム", "回線 ntt-hikari", "12:00 から不通", "403", "href=\"/trunks\""]);
+            page.lacks(&["神崎", "A0001", "SpO2", "緊急</h2>", "/patients/"]);
+        }
+        for path in ["/handover", "/cases/list/x", "/health", "/patients"] {
+            assert_ne!(desktop.get(who, path).await.status, StatusCode::OK, "{who} {path}");
+        }
+    }
+    desktop.get("engineer", "/cases").await.has(&["時刻を過ぎても架電していない方: 1件"]);
+    assert!(desktop.actions().await.contains(&"system.viewed".to_owned()));
+    let supervisor = desktop.get("supervisor", "/cases").await;
+    supervisor.has(&["システム", "回線 ntt-hikari", "神崎"]);
+    desktop.get("nurse", "/cases").await.lacks(&["ntt-hikari"]);
+    for who in ["scheduler", "auditor"] {
+        assert_eq!(desktop.get(who, "/cases").await.status, StatusCode::FORBIDDEN, "{who}");
+        assert_eq!(desktop.get(who, "/cases/list").await.status, StatusCode::FORBIDDEN, "{who}");
+    }
+}
+
+#[tokio::test]
+async fn each_trunk_says_how_it_is_and_what_to_do() {
+    let desktop = Desktop::new(&Database::sqlite(), 0).await;
+    let store = &desktop.town.store;
+    store.save_trunk_status(&refused_trunk(at(11, 59))).await.unwrap();
+    let well = TrunkStatus {
+        trunk: "kddi".to_owned(),
+        state: TrunkWord::Ready,
+        registration: RegistrationWord::Registered,
+        lines_limit: 30,
+        last_error: None,
+        ..refused_trunk(at(11, 59))
+    };
+    store.save_trunk_status(&well).await.unwrap();
+    // Its name is not in the configuration any more: the node says nothing of it.
+    let gone = TrunkStatus { trunk: "gone".to_owned(), ..refused_trunk(at(11, 50)) };
+    store.save_trunk_status(&gone).await.unwrap();
+    store.save_node_status(&node(at(11, 59))).await.unwrap();
+    let page = desktop.get("engineer", "/trunks").await;
+    page.has(&["ntt-hikari", "拒否されました", "0 / 2", "403", "ユーザー名とパスワード"]);
+    page.has(&["kddi", "登録済み", "0 / 30"]);
+    page.lacks(&["gone"]);
+    store.save_trunk_status(&refused_trunk(at(11, 50))).await.unwrap();
+    store.save_node_status(&node(at(11, 50))).await.unwrap();
+    desktop.get("engineer", "/trunks/state").await.has(&["応答なし", "1分以上連絡がありません"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

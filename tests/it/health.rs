@@ -13,13 +13,17 @@ use mimamori::call::{Completion, Disposition, Respondent, Timeline};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
-use mimamori::escalation::{CaseState, Fact, Priority};
+use mimamori::escalation::{CaseState, Deed, Fact, Priority};
 use mimamori::ivr::{Answer, Entry, YesNo};
 use mimamori::observation::{Channel, Observation};
-use mimamori::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, Scope};
+use mimamori::registry::{
+    Actor, AuditEntry, ConsoleLanguage, Episode, HealthCenter, Patient, PatientPhone, PhoneRole,
+    Role, Scope, Staff,
+};
 use mimamori::store::{
-    CallStage, CaseFilter, Claimant, Cursor, DayState, Evaluated, ListQuery, Need, NodeStatus,
-    Outcome, Report, SavedView, Store, StoreError, TrunkWord, View,
+    CallStage, CaseFilter, Claimant, Cursor, DayState, Evaluated, Handled, ListQuery, Need,
+    NodeStatus, Outcome, RegistrationWord, Report, SavedView, Store, StoreError, TrunkStatus,
+    TrunkWord, View,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -34,11 +38,13 @@ claims! {
     a_row_that_cannot_be_read_comes_first_and_stops_nobody
     a_page_goes_on_where_the_one_before_ended
     a_tab_has_as_many_rows_as_it_says
+    what_is_mine_is_told_by_the_account
     somebody_is_found_by_name_kana_number_and_telephone
     nobody_sees_the_list_of_another
     a_day_has_one_of_six_states
     a_view_is_saved_under_its_name
     a_node_says_how_it_is
+    a_trunk_says_how_it_is_and_keeps_its_last_error
     the_list_walks_along_its_index
 }
 
@@ -87,6 +93,7 @@ impl Town {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new(format!("神崎 花{n}")),
             kana: Private::new(format!("カンザキ ハナ{}", ["ア", "イ", "ウ"][n as usize % 3])),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,
@@ -164,6 +171,38 @@ impl Town {
         let patient = self.people[n].0.id;
         let change = self.store.add_facts(now, patient, &[fact], &Evaluated::default()).await;
         change.unwrap().case().unwrap()
+    }
+
+    async fn hire(&self, login: &str, name: &str) -> Staff {
+        let staff = Staff {
+            id: self.store.mint(at(0, 0)),
+            health_center: Some(self.center.id),
+            clinic: None,
+            login: login.to_owned(),
+            name: name.to_owned().into(),
+            roles: vec![Role::Nurse],
+            is_active: true,
+            language: ConsoleLanguage::Ja,
+            has_second_factor: false,
+            must_change_password: false,
+            locked_until: None,
+        };
+        let entry = AuditEntry {
+            actor: Actor::Program,
+            health_center: None,
+            action: "staff.added",
+            patient: None,
+            object: String::new(),
+            detail: String::new(),
+        };
+        self.store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+        staff
+    }
+
+    async fn take(&self, case: CaseId, by: &Staff, deed: &Deed) {
+        let within = self.store.within(self.scope());
+        let handled = within.handle_case(at(9, 1), by, case, deed).await.unwrap();
+        assert!(matches!(handled, Handled::Done(_)), "{handled:?}");
     }
 
     async fn undrifted(&self, after: &str) {
@@ -388,7 +427,8 @@ async fn the_list_moves_to_the_next_day(database: Database) {
     let after = after.unwrap();
     assert_eq!((after.need, after.temperature.today()), (Need::Unreported, None));
     assert_eq!(after.temperature.week[5], Some(380), "yesterday stays in the picture");
-    let counts = town.store.within(town.scope()).health_counts("").await.unwrap();
+    let nobody = town.store.mint(at(9, 0));
+    let counts = town.store.within(town.scope()).health_counts(nobody).await.unwrap();
     assert_eq!((counts.all, counts.unreported), (6, 6));
 }
 
@@ -446,11 +486,12 @@ async fn a_tab_has_as_many_rows_as_it_says(database: Database) {
     }
     town.concern(1, Priority::P1, at(9, 0)).await;
     let case = town.concern(2, Priority::P2, at(9, 0)).await;
-    town.store.acknowledge_case(at(9, 1), case, "hanako").await.unwrap();
+    let hanako = town.hire("hanako", "花子").await;
+    town.take(case, &hanako, &Deed::Claim).await;
     let slot = town.slot(3, DAY).await;
     town.store.close_slot(at(9, 30), slot, SlotState::Unreached, None).await.unwrap();
-    let counts = town.store.within(town.scope()).health_counts("hanako").await.unwrap();
-    let owner = View::Owner("hanako".to_owned());
+    let counts = town.store.within(town.scope()).health_counts(hanako.id).await.unwrap();
+    let owner = View::Owner(hanako.id);
     for (view, told, expected) in [
         (View::All, counts.all, 12),
         (View::Action, counts.action, 2),
@@ -465,6 +506,32 @@ async fn a_tab_has_as_many_rows_as_it_says(database: Database) {
     assert_eq!((counts.planned, counts.unreached, counts.reported), (1, 1, 1));
     let status = town.store.within(town.scope()).health_status(town.people[3].0.id).await;
     assert_eq!(status.unwrap().unwrap().stage(), CallStage::Planned);
+}
+
+/// Two nurses may have the same name, and one may change hers.
+async fn what_is_mine_is_told_by_the_account(database: Database) {
+    let town = Town::new(&database, 4).await;
+    let nurses = [town.hire("hanako", "佐藤 花子").await, town.hire("hanako-2", "佐藤 花子").await];
+    let mut cases = Vec::new();
+    for n in 0..3 {
+        cases.push(town.concern(n, Priority::P2, at(9, 0)).await);
+    }
+    town.take(cases[0], &nurses[0], &Deed::Claim).await;
+    town.take(cases[1], &nurses[1], &Deed::Claim).await;
+    town.undrifted("two claims").await;
+    let mine = |n: usize| View::Owner(nurses[n].id);
+    assert_eq!(town.page(mine(0), "").await, ["A0001"]);
+    assert_eq!(town.page(mine(1), "").await, ["A0002"]);
+    // The name of the holder stays the same, the account does not.
+    town.take(cases[0], &nurses[1], &Deed::TakeOver).await;
+    town.undrifted("taking over").await;
+    assert_eq!(town.page(mine(0), "").await, [""; 0]);
+    assert_eq!(town.page(mine(1), "").await.len(), 2);
+    town.take(cases[1], &nurses[1], &Deed::Release).await;
+    town.undrifted("letting go").await;
+    assert_eq!(town.page(mine(1), "").await, ["A0001"]);
+    let counts = town.store.within(town.scope()).health_counts(nurses[1].id).await.unwrap();
+    assert_eq!((counts.owned, counts.action), (1, 3));
 }
 
 async fn somebody_is_found_by_name_kana_number_and_telephone(database: Database) {
@@ -519,7 +586,8 @@ async fn nobody_sees_the_list_of_another(database: Database) {
     let page = within.health_page(DAY, &ListQuery::default(), 50).await.unwrap();
     let ids: Vec<_> = page.rows.iter().map(|row| row.patient).collect();
     assert_eq!(ids, [own]);
-    assert_eq!(within.health_counts("").await.unwrap().all, 1);
+    let nobody = store.mint(at(9, 0));
+    assert_eq!(within.health_counts(nobody).await.unwrap().all, 1);
     assert_eq!(within.health_status(minato.people[0].0.id).await.unwrap(), None);
 }
 
@@ -603,6 +671,33 @@ async fn a_node_says_how_it_is(database: Database) {
     let later = NodeStatus { at: at(9, 1), trunk: TrunkWord::Failed, ..status };
     store.save_node_status(&later).await.unwrap();
     assert_eq!(store.node_statuses().await.unwrap(), [later]);
+}
+
+async fn a_trunk_says_how_it_is_and_keeps_its_last_error(database: Database) {
+    let store = database.open().await;
+    let told = |at, state, registration, error: Option<&str>| TrunkStatus {
+        node: "one".to_owned(),
+        trunk: "ntt".to_owned(),
+        at,
+        state,
+        since: at,
+        registration,
+        lines_in_use: 0,
+        lines_limit: 2,
+        last_error: error.map(|error| (error.to_owned(), at)),
+    };
+    let first = told(at(9, 0), TrunkWord::Failed, RegistrationWord::Refused, Some("403"));
+    store.save_trunk_status(&first).await.unwrap();
+    let other = TrunkStatus { trunk: "kddi".to_owned(), ..first.clone() };
+    store.save_trunk_status(&other).await.unwrap();
+    let again = told(at(9, 1), TrunkWord::Failed, RegistrationWord::Lost, Some("silent"));
+    store.save_trunk_status(&again).await.unwrap();
+    let expected = TrunkStatus { since: at(9, 0), ..again };
+    assert_eq!(store.trunk_statuses().await.unwrap(), [other, expected.clone()]);
+    let well = told(at(9, 2), TrunkWord::Ready, RegistrationWord::Registered, None);
+    store.save_trunk_status(&well).await.unwrap();
+    let kept = TrunkStatus { last_error: expected.last_error, ..well };
+    assert_eq!(store.trunk_statuses().await.unwrap()[1], kept);
 }
 
 async fn the_list_walks_along_its_index(database: Database) {

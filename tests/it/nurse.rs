@@ -24,7 +24,7 @@ use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey, View};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Right, Role, Staff};
 use mimamori::store::{AuditFilter, Evaluated, NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Mark, MarkKind, Policy, Scope};
 use mimamori::web::{self, Desk};
@@ -305,6 +305,53 @@ async fn a_nurse_finds_the_urgent_case_takes_it_and_closes_it() {
 }
 
 #[tokio::test]
+async fn one_stream_tells_of_recordings_and_of_all_that_happened_to_cases() {
+    let centre = Centre::open().await;
+    let hana = centre.somebody("hana", Role::Nurse).await;
+    let case = format!("/cases/{}", centre.case);
+    for (deed, fields) in [
+        ("claim", ""),
+        ("note", "text=%E5%A8%98%E3%81%95%E3%82%93%E3%81%A8%E8%A9%B1%E3%81%97%E3%81%9F"),
+        ("hand-over", "text=14%E6%99%82%E3%81%AB%E5%86%8D%E9%9B%BB%E8%A9%B1"),
+        ("claim", ""),
+        ("resolve", "outcome=spoke_fine&text=fine"),
+    ] {
+        let done = hana.post(&format!("{case}/{deed}"), fields).await;
+        assert_eq!(done.0, StatusCode::SEE_OTHER, "{deed}");
+    }
+    let page = format!("/patients/{}", centre.patient);
+    let (status, stream) = hana.get(&page).await;
+    assert_eq!(status, StatusCode::OK);
+    let call = format!("href=\"/calls/{}\"", centre.attempt);
+    for part in [
+        "対応が必要になりました",
+        "SpO2 92%",
+        "担当になりました",
+        "娘さんと話した",
+        "引継ぎ",
+        "14時に再電話",
+        "対応終了",
+        "職員 hana",
+        "0:30",
+        "通話を聞く",
+        "保存期限 2026-12-23",
+        call.as_str(),
+        &format!("href=\"{case}\""),
+    ] {
+        assert!(stream.contains(part), "{part} in {stream}");
+    }
+    let (_, only) = hana.get(&format!("{page}?kind=recording")).await;
+    assert!(only.contains("通話を聞く") && !only.contains("引継ぎ"), "{only}");
+    let (_, only) = hana.get(&format!("{page}?kind=case")).await;
+    assert!(only.contains("引継ぎ") && !only.contains("通話を聞く"), "{only}");
+    let sara = centre.somebody("sara", Role::Scheduler).await;
+    let (_, plan) = sara.get(&page).await;
+    for part in ["通話を聞く", "引継ぎ", "SpO2", "娘さん"] {
+        assert!(!plan.contains(part), "{part} is health");
+    }
+}
+
+#[tokio::test]
 async fn the_second_nurse_is_told_who_has_the_case_and_may_take_it_over() {
     let centre = Centre::open().await;
     let hana = centre.somebody("hana", Role::Nurse).await;
@@ -417,11 +464,18 @@ async fn nobody_hears_without_the_right_the_scope_and_a_reason() {
             format!("{call}/audio"),
             format!("{call}/evidence"),
             case.clone(),
-            "/cases".to_owned(),
-            "/cases/list".to_owned(),
             "/handover".to_owned(),
         ] {
             assert_eq!(somebody.get(&path).await.0, StatusCode::FORBIDDEN, "{role:?} {path}");
+        }
+        for path in ["/cases", "/cases/list"] {
+            let (status, page) = somebody.get(path).await;
+            if somebody.staff.may(Right::SeeTrunks) {
+                assert_eq!(status, StatusCode::OK, "{role:?} sees the lane of the system");
+                assert!(!page.contains("神崎") && !page.contains("SpO2"), "{role:?}: {page}");
+            } else {
+                assert_eq!(status, StatusCode::FORBIDDEN, "{role:?} {path}");
+            }
         }
     }
     assert!(centre.audited("recording.").await.is_empty());

@@ -13,13 +13,16 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{Book, NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
 use mimamori::ivr::{Answer, YesNo};
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Contact, Episode, HealthCenter, Patient, PatientPhone,
-    PhoneRole, Relation, Role, Scope, Staff,
+    Actor, AuditEntry, ConsoleLanguage, Contact, Episode, Gender, HealthCenter, Patient,
+    PatientPhone, PhoneRole, Relation, Role, Scope, Staff,
 };
 use mimamori::store::{
     AuditFilter, Claimant, Correction, Outcome, Resumed, Setting, StaffReport, Store, StoreError,
     Way, Within,
 };
+use mimamori::tape::Consent;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -51,6 +54,7 @@ claims! {
     a_pause_that_begins_during_a_call_holds_its_retry
     ending_a_pause_brings_back_what_is_still_possible
     pauses_do_not_overlap
+    pauses_hold_exactly_their_days_whatever_is_done
     days_that_are_opened_during_a_pause_are_skipped
     who_is_no_longer_observed_is_not_called_again
     other_times_move_the_slots_at_which_nobody_was_called
@@ -59,6 +63,7 @@ claims! {
     a_correction_keeps_what_it_corrects
     a_correction_is_no_report
     settings_keep_what_was_before
+    what_is_said_to_being_recorded_is_kept_with_what_was_before
     nobody_reaches_the_patients_of_another_centre
     patients_are_found_by_what_staff_have_at_hand
 }
@@ -111,6 +116,7 @@ impl Ward {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new(format!("神崎 花{n}")),
             kana: Private::new("カンザキ ハナ".to_owned()),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,
@@ -332,6 +338,55 @@ async fn pauses_do_not_overlap(ward: Ward) {
     pausing(Ward::days(25, 25)).await.unwrap();
 }
 
+/// Random pauses and ends of pauses, against a list of days.
+async fn pauses_hold_exactly_their_days_whatever_is_done(ward: Ward) {
+    let (patient, episode) = ward.admit(1).await;
+    ward.open(&episode).await;
+    let within = ward.within();
+    for seed in 0..3 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut held: Vec<(PauseId, i8, i8)> = Vec::new();
+        for step in 0..40 {
+            let now = at(8, step);
+            let told = format!("seed {seed} step {step}, {held:?}");
+            if held.is_empty() || rng.random_bool(0.6) {
+                let first = rng.random_range(23..=29);
+                let last = rng.random_range(first..=29);
+                let result =
+                    within.pause(now, ward.nurse, patient, Ward::days(first, last), "入院").await;
+                let same = held.iter().find(|one| (one.1, one.2) == (first, last));
+                let is_free = held.iter().all(|one| one.2 < first || last < one.1);
+                match (same, is_free) {
+                    (Some(same), _) => assert_eq!(result.unwrap(), same.0, "{told}"),
+                    (None, true) => held.push((result.unwrap(), first, last)),
+                    (None, false) => assert_eq!(
+                        refused(result),
+                        "against the rule patient_pause_overlap",
+                        "{told}"
+                    ),
+                }
+            } else {
+                let (id, ..) = held.swap_remove(rng.random_range(0..held.len()));
+                let ended = within.end_pause(now, ward.nurse, patient, id).await.unwrap();
+                assert!(matches!(ended, Resumed::Resumed { .. }), "{told}: {ended:?}");
+            }
+            let plan = within.care_plan(patient, (DAY, DAY)).await.unwrap();
+            for day in 23..=29 {
+                let is_held = held.iter().any(|one| (one.1..=one.2).contains(&day));
+                let date = date(2026, 11, day);
+                let covers = plan.pauses.iter().filter(|pause| pause.covers(date)).count();
+                assert_eq!(covers, usize::from(is_held), "{told}: the {day}th");
+            }
+            let is_held = held.iter().any(|one| one.1 == 23);
+            let expected = if is_held { "skipped skipped" } else { "due due" };
+            assert_eq!(ward.states(patient).await, expected, "{told}");
+        }
+        for (id, ..) in held {
+            within.end_pause(at(8, 50), ward.nurse, patient, id).await.unwrap();
+        }
+    }
+}
+
 async fn days_that_are_opened_during_a_pause_are_skipped(ward: Ward) {
     let (patient, episode) = ward.admit(1).await;
     let (other, other_episode) = ward.admit(2).await;
@@ -532,11 +587,13 @@ async fn settings_keep_what_was_before(ward: Ward) {
         let contacts = std::slice::from_ref(&contact);
         within.set_contacts(at(8, 0), nurse, patient, contacts).await.unwrap();
         within.set_slow_speech(at(8, 1), nurse, patient, true).await.unwrap();
+        within.set_gender(at(8, 1), nurse, patient, Some(Gender::Female)).await.unwrap();
         within.set_last_day(at(8, 2), nurse, patient, date(2026, 11, 26)).await.unwrap();
         within.add_note(at(8, 3), nurse, patient, note, "娘さんと話した").await.unwrap();
     }
     let plan = within.care_plan(patient, (DAY, DAY)).await.unwrap();
     assert!(plan.patient.slow_speech);
+    assert_eq!(plan.patient.gender, Some(Gender::Female));
     assert_eq!(plan.contacts, [contact]);
     let changes: Vec<_> = plan
         .changes
@@ -548,16 +605,53 @@ async fn settings_keep_what_was_before(ward: Ward) {
         [
             (Setting::Contacts, "0", "1"),
             (Setting::SlowSpeech, "0", "1"),
+            (Setting::Gender, "", "female"),
             (Setting::LastDay, "2026-11-29", "2026-11-26"),
         ]
     );
     let health = within.health(patient, (DAY, DAY)).await.unwrap();
     assert_eq!(health.notes.len(), 1);
     assert_eq!(health.notes[0].written.name.expose(), "看護 花子");
-    assert_eq!(ward.actions(patient).await.len(), 4);
+    assert_eq!(ward.actions(patient).await.len(), 5);
     let stray: ClinicId = ward.store.mint(at(0, 0));
     let refusal = within.assign_clinic(at(8, 4), nurse, patient, Some(stray)).await;
     assert_eq!(refused(refusal), "no such clinic");
+}
+
+async fn what_is_said_to_being_recorded_is_kept_with_what_was_before(ward: Ward) {
+    let (patient, _) = ward.admit(1).await;
+    let (within, nurse) = (ward.within(), ward.nurse);
+    for (minute, said) in
+        [(0, Consent::Given), (1, Consent::Given), (2, Consent::Refused), (3, Consent::Unknown)]
+    {
+        within.set_consent(at(8, minute), nurse, patient, said).await.unwrap();
+        let plan = within.care_plan(patient, (DAY, DAY)).await.unwrap();
+        assert_eq!(plan.consent, said);
+        assert_eq!(ward.store.recording_consent(patient).await.unwrap(), said);
+    }
+    let plan = within.care_plan(patient, (DAY, DAY)).await.unwrap();
+    let changes: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|change| (change.setting, change.before.as_str(), change.after.as_str()))
+        .collect();
+    let words = [Consent::Unknown, Consent::Given, Consent::Refused].map(Consent::as_str);
+    assert_eq!(
+        changes,
+        [
+            (Setting::RecordingConsent, words[0], words[1]),
+            (Setting::RecordingConsent, words[1], words[2]),
+            (Setting::RecordingConsent, words[2], words[0]),
+        ],
+        "said again, it is no change"
+    );
+    assert!(plan.changes.iter().all(|change| change.signed.by == nurse));
+    assert_eq!(ward.actions(patient).await.len(), 3, "each is in the chain");
+    let (elsewhere, stranger) = center(&ward.store, "kita").await;
+    let other = ward.store.within(Scope { center: elsewhere.id, clinic: None });
+    let refusal = other.set_consent(at(8, 4), stranger, patient, Consent::Given).await;
+    assert_eq!(refused(refusal), "no such patient");
+    assert_eq!(ward.store.recording_consent(patient).await.unwrap(), Consent::Unknown);
 }
 
 async fn nobody_reaches_the_patients_of_another_centre(ward: Ward) {

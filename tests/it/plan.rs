@@ -26,7 +26,9 @@ use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
 use mimamori::observation::Channel;
 use mimamori::prompt::{Library, Pace, Source};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
+use mimamori::registry::{
+    Actor, AuditEntry, ConsoleLanguage, Gender, HealthCenter, Role, Scope, Staff,
+};
 use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
     TakeState,
@@ -61,6 +63,10 @@ macro_rules! claims {
 claims! {
     a_cp932_list_with_errors_is_mended_taken_over_and_taken_back
     a_list_that_is_sent_twice_is_taken_over_once
+    a_bad_row_is_put_right_on_the_page
+    a_heading_is_explained_once
+    gender_comes_with_a_list_and_stays_when_another_does_not_tell_it
+    how_people_stood_before_a_list_is_forgotten_after_ninety_days
     whoever_was_called_is_not_deleted_but_no_longer_observed
     what_staff_changed_since_is_left_as_it_is
     changed_patients_become_what_they_were
@@ -466,6 +472,156 @@ async fn changed_patients_become_what_they_were(office: Office) {
     assert_ne!(office.within().episode_of(patient).await.unwrap(), days);
     assert_eq!(hana.take_back(third.id).await.counts.restored, 1);
     assert_eq!(office.within().episode_of(patient).await.unwrap(), days);
+}
+
+async fn a_bad_row_is_put_right_on_the_page(office: Office) {
+    let hana = office.scheduler().await;
+    let broken = "A3,佐藤次郎,佐藤次郎,1950/2/30,080-1111-2222,2026/11/20,2026/12/1,9:30";
+    let unclosed = "\"A4,鈴木一";
+    let (_, id) = hana.bring(list(&[HANA, broken, unclosed, TARO]).as_bytes()).await;
+    let id = id.unwrap();
+    let page = format!("/import/{id}");
+    let (_, shown) = hana.get(&page).await;
+    for part in ["この画面で直す", "value=\"1950/2/30\"", "id=\"line-3\"", "id=\"line-4\""] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let mend = format!("{page}/mend");
+    let cells = |line: usize, cells: &[&str]| {
+        let cells = cells.join("&cell=");
+        format!("line={line}&cell={cells}")
+    };
+    let still = ["A3", "S", "サトウ ジロウ", "1950/2/30", "08011112222", "", "", "9:30"];
+    assert_eq!(hana.post(&mend, &cells(3, &still)).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 2, "the date is still wrong");
+    let mended = ["A3", "S", "サトウ ジロウ", "1950/2/28", "08011112222", "", "", "9:30"];
+    assert_eq!(hana.post(&mend, &cells(3, &mended)).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 1);
+    let whole = ["A4", "T", "スズキ イチ", "1951/2/3", "09099998888", "", "", "10:00"];
+    assert_eq!(hana.post(&mend, &cells(4, &whole)).await.0, StatusCode::SEE_OTHER);
+    // What is no row, and more cells than headings.
+    for (line, row) in [(99, &whole[..]), (3, &["x"; 20][..])] {
+        assert_eq!(hana.post(&mend, &cells(line, row)).await.0, StatusCode::NOT_FOUND);
+    }
+    let nurse = office.person("nao", Role::Nurse, office.home).await;
+    assert_eq!(nurse.post(&mend, &cells(3, &mended)).await.0, StatusCode::FORBIDDEN);
+    let stranger = office.person("yama", Role::Scheduler, office.other).await;
+    assert_eq!(stranger.post(&mend, &cells(3, &mended)).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(hana.post(&format!("{page}/take"), "").await.0, StatusCode::SEE_OTHER);
+    let taken = office.settled(id).await;
+    assert_eq!((taken.counts.created, taken.refused), (4, 0));
+    assert!(office.patient("A3").await.is_some() && office.patient("A4").await.is_some());
+    assert!(office.within().import_reading(id).await.unwrap().rows.is_empty(), "not needed now");
+    assert_eq!(hana.post(&mend, &cells(3, &mended)).await.0, StatusCode::CONFLICT);
+    assert_eq!(office.audited("list.row_mended").await, 3);
+}
+
+async fn a_heading_is_explained_once(office: Office) {
+    let hana = office.scheduler().await;
+    let foreign =
+        list(&[HANA]).replace("電話番号1", "ご連絡先").replace("生年月日", "血液型,生年月日");
+    let foreign = foreign.replace("S25.1.2", "A型,S25.1.2");
+    let (_, id) = hana.bring(foreign.as_bytes()).await;
+    let id = id.unwrap();
+    let (_, page) = hana.get(&format!("/import/{id}")).await;
+    for part in ["知らない見出し", "「電話番号1」の列がありません", "value=\"ご連絡先\""]
+    {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let say = |fields: &str| {
+        let fields = fields.to_owned();
+        let (hana, path) = (&hana, format!("/import/{id}/headings"));
+        async move { hana.post(&path, &fields).await.0 }
+    };
+    assert_eq!(say("heading=ご連絡先&field=nonsense").await, StatusCode::NOT_FOUND);
+    assert_eq!(say("heading=nonsense&field=備考").await, StatusCode::NOT_FOUND);
+    let both = "heading=ご連絡先&field=電話番号1&heading=血液型&field=-";
+    assert_eq!(say(both).await, StatusCode::SEE_OTHER);
+    assert_eq!(office.within().import(id).await.unwrap().refused, 0);
+    let (_, page) = hana.get(&format!("/import/{id}")).await;
+    assert!(page.contains("090-1234-5678") || page.contains("取り込める行"), "{page}");
+    assert!(!page.contains("この列は読み込みません"), "{page}");
+    // The next list is read so at once.
+    let (_, again) = hana.bring(foreign.as_bytes()).await;
+    let again = again.unwrap();
+    assert_eq!(office.within().import(again).await.unwrap().rows, 1);
+    assert_eq!(hana.post(&format!("/import/{again}/take"), "").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.settled(again).await.counts.created, 1);
+    // Another centre has headings of its own.
+    let stranger = office.person("yama", Role::Scheduler, office.other).await;
+    let (_, theirs) = stranger.bring(foreign.as_bytes()).await;
+    let theirs = office
+        .store()
+        .within(Scope { center: office.other, clinic: None })
+        .import(theirs.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(theirs.rows, 0);
+    // Taken back, it is not known any more.
+    assert_eq!(say("heading=ご連絡先&field=").await, StatusCode::SEE_OTHER);
+    let (_, id) = hana.bring(foreign.as_bytes()).await;
+    assert_eq!(office.within().import(id.unwrap()).await.unwrap().rows, 0);
+}
+
+/// A list with 性別, one that does not tell it, and taking each back.
+async fn gender_comes_with_a_list_and_stays_when_another_does_not_tell_it(office: Office) {
+    let hana = office.scheduler().await;
+    let with = list(&[HANA]).replace(",電話番号", ",性別,電話番号");
+    for (told, expected) in [
+        ("男", Some(Gender::Male)),
+        ("女性", Some(Gender::Female)),
+        ("F", Some(Gender::Female)),
+        ("その他", Some(Gender::Other)),
+        ("不明", Some(Gender::Unknown)),
+        ("", Some(Gender::Unknown)),
+    ] {
+        let list = with.replace("S25.1.2,", &format!("S25.1.2,{told},"));
+        let (_, id) = hana.bring(list.as_bytes()).await;
+        let id = id.unwrap();
+        assert_eq!(hana.post(&format!("/import/{id}/take"), "").await.0, StatusCode::SEE_OTHER);
+        office.settled(id).await;
+        let patient = office.patient("A1").await.unwrap();
+        assert_eq!(office.within().patient(patient).await.unwrap().gender, expected, "{told}");
+    }
+    let again = hana.import(&[HANA]).await;
+    assert_eq!((again.counts.unchanged, again.counts.updated), (1, 0));
+    let nameless = with.replace("S25.1.2,", "S25.1.2,猫,");
+    let (_, id) = hana.bring(nameless.as_bytes()).await;
+    let (_, page) = hana.get(&format!("/import/{}", id.unwrap())).await;
+    assert!(page.contains("性別として読めません"), "{page}");
+    let patient = office.patient("A1").await.unwrap();
+    let page = format!("/patients/{patient}");
+    assert!(hana.get(&page).await.1.contains("一覧の取り込みで登録"));
+    assert_eq!(hana.post(&format!("{page}/gender"), "gender=cat").await.0, StatusCode::NOT_FOUND);
+    let set = hana.post(&format!("{page}/gender"), "gender=female").await;
+    assert_eq!(set.0, StatusCode::SEE_OTHER);
+    let (_, shown) = hana.get(&page).await;
+    assert!(shown.contains("<del>不明</del> → <ins>女</ins>"), "{shown}");
+}
+
+async fn how_people_stood_before_a_list_is_forgotten_after_ninety_days(office: Office) {
+    let hana = office.scheduler().await;
+    let first = hana.import(&[HANA]).await;
+    let second = hana.import(&[&HANA.replace("9:30", "10:30")]).await;
+    let days = |days: u64| at(10, 0) + Duration::from_hours(24 * days);
+    office.store().roll_health(days(89)).await.unwrap();
+    assert!(second.can_be_undone(days(89)) && !second.can_be_undone(days(91)));
+    assert_eq!(hana.take_back(second.id).await.counts.restored, 1, "it is still known");
+    office.store().roll_health(days(91)).await.unwrap();
+    let entry = AuditEntry {
+        actor: Actor::Program,
+        health_center: None,
+        action: "list.undo_begun",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    let by = office.store().mint(at(10, 0));
+    let begun = office.within().begin_undo(days(91), first.id, by, &entry).await;
+    assert!(!begun.unwrap(), "too late");
+    // Even for a clock that is behind: it is gone.
+    let undone = hana.take_back(first.id).await;
+    assert_eq!((undone.counts.left, undone.counts.deleted), (1, 0));
+    assert!(office.patient("A1").await.is_some());
 }
 
 async fn nobody_imports_without_the_right_or_for_another_centre(office: Office) {

@@ -147,6 +147,7 @@ impl Center {
             birth_date: Private::new(date(1950, 7, 5)),
             name: Private::new("見本 花子".to_owned()),
             kana: Private::new("ミホン ハナコ".to_owned()),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: true,

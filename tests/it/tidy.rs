@@ -99,6 +99,15 @@ fn both_databases_have_the_same_migrations() {
 }
 
 #[test]
+fn every_migration_is_part_of_the_program() {
+    let list = fs::read_to_string(root().join("src/store/migration.rs")).expect("UTF-8");
+    for name in names_in("migrations/sqlite") {
+        let is_named = list.contains(&format!("/{name}\""));
+        assert!(is_named, "add {name} to the lists in src/store/migration.rs");
+    }
+}
+
+#[test]
 fn nouns_do_no_io() {
     let effects = [
         "tokio::",

@@ -83,7 +83,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 async fn measure(simulation: Simulation, calls: usize) -> anyhow::Result<ExitCode> {
-    let Simulation { road, carrier, trunk, clock } = simulation;
+    let Simulation { road, carrier, trunk, clock, .. } = simulation;
     let news = road.progress.watch();
     let (stop, stopped) = watch::channel(false);
     let cpu_before = cpu_time()?;

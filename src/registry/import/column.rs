@@ -1,8 +1,10 @@
 //! The columns of a patient list and the headings they are known by.
 
+use std::collections::BTreeMap;
+
 use crate::registry::PhoneRole;
-use crate::registry::import::Place;
 use crate::registry::import::value::{normal, role_of};
+use crate::registry::import::{Heading, Place};
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -169,6 +171,17 @@ impl Column {
         found.and_then(|(_, names)| names.first()).expect("every column has a heading")
     }
 
+    /// The names of all columns, in the order of the lists that we describe.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        HEADINGS.iter().filter_map(|(_, names)| names.first().copied())
+    }
+
+    /// Reads [`Self::name`].
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let found = HEADINGS.iter().find(|(_, names)| names.first() == Some(&name));
+        found.map(|(column, _)| *column)
+    }
+
     fn find(key: &str) -> Option<Self> {
         HEADINGS.iter().find(|(_, names)| names.contains(&key)).map(|(column, _)| *column)
     }
@@ -223,30 +236,50 @@ pub(super) struct Header {
     headings: Vec<String>,
     /// The roles that headings tell: 電話番号2(家族).
     roles: Vec<(u8, PhoneRole)>,
-    /// Columns with a heading that is not known, or known but taken.
+    /// Columns with a heading that is not known, or known but taken, of which staff said nothing.
     pub(super) unknown: Vec<Place>,
+    /// Headings that the program does not know by itself.
+    pub(super) foreign: Vec<Heading>,
 }
 
 impl Header {
-    /// Takes the row for headings if three of them are known.
-    pub(super) fn read(line: usize, cells: &[String]) -> Option<Self> {
+    /// Takes the row for headings if three of them are known. `said` is what staff say that headings
+    /// stand for, by [`key`].
+    pub(super) fn read(
+        line: usize,
+        cells: &[String],
+        said: &BTreeMap<String, String>,
+    ) -> Option<Self> {
         let headings: Vec<String> =
             cells.iter().map(|cell| normal(cell).replace('\n', " ")).collect();
-        let mut header =
-            Self { line, columns: Vec::new(), headings, roles: Vec::new(), unknown: Vec::new() };
+        let mut header = Self {
+            line,
+            columns: Vec::new(),
+            headings,
+            roles: Vec::new(),
+            unknown: Vec::new(),
+            foreign: Vec::new(),
+        };
         for (index, cell) in cells.iter().enumerate() {
             let key = key(cell);
             let (plain, bracket) = match key.split_once('(') {
                 Some((plain, rest)) => (plain, rest.trim_end_matches(')')),
                 None => (key.as_str(), ""),
             };
-            let found = Column::find(&key).or_else(|| Column::find(plain));
+            let own = Column::find(&key).or_else(|| Column::find(plain));
+            let said = said.get(&key).map(String::as_str);
+            let found = said.map_or(own, Column::named);
             let column = found.filter(|column| !header.columns.contains(&Some(*column)));
             if let (Some(Column::Phone(number)), Ok(role)) = (column, role_of(bracket)) {
                 header.roles.push((number, role));
             }
-            if column.is_none() && !key.is_empty() {
+            if column.is_none() && !key.is_empty() && said != Some("") {
                 header.unknown.push(header.place_at(index));
+            }
+            if !key.is_empty() && (said.is_some() || column.is_none()) {
+                let place = header.place_at(index);
+                let column = if said == Some("") { Some("") } else { column.map(Column::name) };
+                header.foreign.push(Heading { place, key, column });
             }
             header.columns.push(column);
         }
@@ -255,8 +288,13 @@ impl Header {
     }
 
     /// How many headings in the row are known.
-    pub(super) fn count_known(cells: &[String]) -> usize {
-        Self::read(0, cells).map_or(0, |header| header.columns.iter().flatten().count())
+    pub(super) fn count_known(cells: &[String], said: &BTreeMap<String, String>) -> usize {
+        Self::read(0, cells, said).map_or(0, |header| header.columns.iter().flatten().count())
+    }
+
+    /// The headings as they stand.
+    pub(super) fn headings(&self) -> &[String] {
+        &self.headings
     }
 
     /// Required columns that are not there.
@@ -321,7 +359,7 @@ mod tests {
             "血液型",
             "電話番号",
         ];
-        let header = Header::read(1, &cells.map(str::to_owned)).unwrap();
+        let header = Header::read(1, &cells.map(str::to_owned), &BTreeMap::new()).unwrap();
         assert_eq!(
             header.columns,
             [

@@ -4,7 +4,7 @@ use jiff::civil::Time;
 
 use crate::base::Bilingual;
 use crate::registry::import::PatientDraft;
-use crate::registry::{Episode, Patient, PatientPhone, PhoneRole, RiskFlag};
+use crate::registry::{Episode, Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 
 /// What the registry knows that concerns one row.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +115,10 @@ fn differences(
         patient.birth_date.expose().to_string(),
         draft.birth_date.expose().to_string(),
     );
+    // A list that does not tell it takes nothing away.
+    if let Some(gender) = *draft.sex.expose() {
+        look("性別", "gender", gender_word(patient.gender), gender_word(Some(gender)));
+    }
     look("電話番号", "telephones", phones(&patient.phones), phones(&draft.phones));
     look("言語", "language", patient.language.code().to_owned(), draft.language.code().to_owned());
     look("体温計", "thermometer", there(patient.has_thermometer), there(draft.has_thermometer));
@@ -133,6 +137,10 @@ fn differences(
     look("観察期間", "observation", days, format!("{}〜{}", draft.first_day, draft.last_day));
     look("架電時刻", "times of calls", times, clock_times(&draft.call_times));
     found
+}
+
+fn gender_word(gender: Option<Gender>) -> String {
+    gender.map(|gender| gender.name().ja.into_owned()).unwrap_or_default()
 }
 
 fn there(is_there: bool) -> String {

@@ -18,10 +18,11 @@ mod row;
 mod table;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use jiff::civil::{Date, Time};
+use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
 use crate::base::{Bilingual, Language, PhoneNumber, Private};
@@ -29,18 +30,26 @@ use crate::registry::import::column::{Column, Header};
 use crate::registry::import::row::RowReader;
 use crate::registry::import::table::{Damage, Record, Table};
 use crate::registry::import::value::{Wrong, wrong};
-use crate::registry::{Arrangement, Episode, Patient, PatientPhone, RiskFlag};
+use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, RiskFlag};
 
 /// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
 ///
 /// `today` is the first day of observation where the list tells none.
 pub fn read(bytes: &[u8], today: Date) -> Import {
-    let table = Table::read(bytes, Header::count_known);
+    read_as(bytes, today, &Reading::default())
+}
+
+/// As [`read`], with what staff said about the list.
+pub fn read_as(bytes: &[u8], today: Date, reading: &Reading) -> Import {
+    let said = &reading.headings;
+    let table = Table::read(bytes, |cells| Header::count_known(cells, said));
     let mut import = Import { encoding: table.encoding, ..Import::default() };
-    let Some((header, body)) = find_header(&table.records) else {
+    let Some((header, body)) = find_header(&table.records, said) else {
         import.faults.push(Fault::of_file(1, no_header()));
         return import;
     };
+    import.headings = header.headings().to_vec();
+    import.foreign.clone_from(&header.foreign);
     for place in &header.unknown {
         let what = Bilingual::fixed("この列は読み込みません", "this column is not read");
         import.notes.push(Note { line: header.line, place: Some(place.clone()), what });
@@ -52,18 +61,67 @@ pub fn read(bytes: &[u8], today: Date) -> Import {
     }
     import.rows = body
         .iter()
-        .map(|record| match &record.cells {
+        .map(|record| match reading.cells_of(record) {
             Ok(cells) => RowReader::new(&header, record.line, cells, today).read(),
             Err(damage) => Row {
                 line: record.line,
-                outcome: Err(vec![Fault::of_file(record.line, damaged(*damage))]),
+                outcome: Err(vec![Fault::of_file(record.line, damaged(damage))]),
                 notes: Vec::new(),
+                cells: Private::default(),
             },
         })
         .collect();
     refuse_doubles(&mut import.rows, &header);
     note_households(&mut import.rows);
+    for (row, record) in import.rows.iter_mut().zip(body) {
+        if row.outcome.is_err() {
+            row.cells = reading.cells_of(record).unwrap_or_default().to_vec().into();
+        }
+    }
     import
+}
+
+/// What staff said about a list beside the list: what its headings stand for, and rows that they put
+/// right.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Reading {
+    /// By [`Heading::key`]: the name of the column, or nothing if it is not to be read.
+    pub headings: BTreeMap<String, String>,
+    /// The cells of rows that were put right, by line.
+    pub rows: BTreeMap<usize, Vec<String>>,
+}
+
+impl Reading {
+    fn cells_of<'a>(&'a self, record: &'a Record) -> Result<&'a [String], Damage> {
+        match (self.rows.get(&record.line), &record.cells) {
+            (Some(cells), _) | (None, Ok(cells)) => Ok(cells),
+            (None, Err(damage)) => Err(*damage),
+        }
+    }
+}
+
+impl fmt::Debug for Reading {
+    /// Whose rows they are is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} headings, {} rows", self.headings.len(), self.rows.len())
+    }
+}
+
+/// The names of all columns that a heading may stand for.
+pub fn columns() -> impl Iterator<Item = &'static str> {
+    Column::names()
+}
+
+/// A heading that the program does not know by itself, or that stands twice.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Heading {
+    /// Where it stands.
+    pub place: Place,
+    /// The heading without what makes no difference, such as width and blanks.
+    pub key: String,
+    /// The name of the column that staff say it stands for, or nothing if it is not to be read;
+    /// `None` if nobody said.
+    pub column: Option<&'static str>,
 }
 
 /// What a list came to.
@@ -71,6 +129,10 @@ pub fn read(bytes: &[u8], today: Date) -> Import {
 pub struct Import {
     /// The encoding that was recognised; CP932 is called `Shift_JIS`.
     pub encoding: &'static str,
+    /// All headings as they stand, in order.
+    pub headings: Vec<String>,
+    /// Those of them that the program does not know by itself.
+    pub foreign: Vec<Heading>,
     /// What is wrong with the list as a whole. If there is anything, there are no rows.
     pub faults: Vec<Fault>,
     /// What there is to say about the list as a whole.
@@ -95,6 +157,8 @@ pub struct Row {
     pub outcome: Result<PatientDraft, Vec<Fault>>,
     /// What was mended, and what should be looked at.
     pub notes: Vec<Note>,
+    /// The cells as they stand, if the row cannot be taken over; none if it has no cells.
+    pub cells: Private<Vec<String>>,
 }
 
 /// A column of the list, as staff see it.
@@ -195,7 +259,7 @@ pub struct PatientDraft {
     /// 生年月日
     pub birth_date: Private<Date>,
     /// 性別, if told.
-    pub sex: Private<Option<Sex>>,
+    pub sex: Private<Option<Gender>>,
     /// 電話番号1–3 in the order of dialling; at least one, none twice.
     pub phones: Vec<PatientPhone>,
     /// 緊急連絡先: for staff; it is not among the telephones that are dialled.
@@ -238,6 +302,7 @@ impl PatientDraft {
             birth_date: self.birth_date.clone(),
             name: self.name.clone(),
             kana: self.kana.clone(),
+            gender: *self.sex.expose(),
             language: self.language,
             has_thermometer: self.has_thermometer,
             has_oximeter: self.has_oximeter,
@@ -257,21 +322,13 @@ impl PatientDraft {
     }
 }
 
-/// The sex in the list.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Sex {
-    /// 男
-    Male,
-    /// 女
-    Female,
-    /// その他・不明
-    Other,
-}
-
 /// The headings may stand below a title.
-fn find_header(records: &[Record]) -> Option<(Header, &[Record])> {
+fn find_header<'a>(
+    records: &'a [Record],
+    said: &BTreeMap<String, String>,
+) -> Option<(Header, &'a [Record])> {
     records.iter().take(10).enumerate().find_map(|(index, record)| {
-        let header = Header::read(record.line, record.cells.as_ref().ok()?)?;
+        let header = Header::read(record.line, record.cells.as_ref().ok()?, said)?;
         Some((header, records.get(index + 1..).unwrap_or_default()))
     })
 }

@@ -43,7 +43,7 @@ impl<'a> RowReader<'a> {
             Some(draft) if faults.is_empty() => Ok(draft),
             Some(_) | None => Err(faults),
         };
-        Row { line, outcome, notes }
+        Row { line, outcome, notes, cells: Private::default() }
     }
 
     /// Every cell is read even if one before it is bad, so that all faults are told at once.
@@ -62,7 +62,7 @@ impl<'a> RowReader<'a> {
         }
         let birth_date = self.required(C::BirthDate, value::date_of);
         let birth_date = birth_date.filter(|born| self.is_plausible_birth(*born));
-        let sex = self.optional(C::Sex, value::sex_of);
+        let sex = self.optional(C::Sex, value::gender_of);
         let phones = self.phones();
         let emergency_contact = self.phone(C::EmergencyContact).map(|(number, _)| number);
         let language = self.optional(C::Language, value::language_of).unwrap_or(Language::Ja);

@@ -4,7 +4,7 @@ use jiff::civil::{Date, Time, date};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::base::{Bilingual, Language, PhoneNumber};
-use crate::registry::{PhoneRole, RiskFlag};
+use crate::registry::{Gender, PhoneRole, RiskFlag};
 
 /// What is wrong with a cell, and what staff can do about it. Never holds the cell's text.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -316,18 +316,17 @@ fn risk_of(word: &str) -> Option<RiskFlag> {
 }
 
 /// Male, female and the others.
-pub(super) fn sex_of(cell: &str) -> Result<super::Sex, Wrong> {
+pub(super) fn gender_of(cell: &str) -> Result<Gender, Wrong> {
     match normal(cell).to_lowercase().as_str() {
-        "男" | "男性" | "m" | "male" => Ok(super::Sex::Male),
-        "女" | "女性" | "f" | "female" => Ok(super::Sex::Female),
-        "その他" | "他" | "other" | "不明" | "回答なし" | "unknown" => {
-            Ok(super::Sex::Other)
-        }
+        "男" | "男性" | "m" | "male" => Ok(Gender::Male),
+        "女" | "女性" | "f" | "female" => Ok(Gender::Female),
+        "その他" | "他" | "o" | "other" => Ok(Gender::Other),
+        "不明" | "回答なし" | "無回答" | "u" | "unknown" => Ok(Gender::Unknown),
         _ => Err(wrong!(
             "性別として読めません",
             "cannot be read as a sex";
-            "「男」「女」「その他」のいずれかを入力するか、空欄にしてください",
-            "enter 男, 女 or その他, or leave it empty"
+            "「男」「女」「その他」「不明」のいずれかを入力するか、空欄にしてください",
+            "enter 男, 女, その他 or 不明, or leave it empty"
         )),
     }
 }

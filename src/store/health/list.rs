@@ -7,8 +7,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::base::Private;
-use crate::base::id::PatientId;
-use crate::registry::RiskFlag;
+use crate::base::id::{PatientId, StaffId};
+use crate::registry::{Gender, RiskFlag};
 use crate::store::health::shown;
 use crate::store::health::status::{CallStage, FEVER_DAYS, Facet, HealthStatus, Need};
 use crate::store::row::Fields;
@@ -28,8 +28,8 @@ pub enum View {
     Fever,
     /// 終了予定: the last day is today or tomorrow.
     Ending,
-    /// 自分の担当: cases taken by this person, as the case names them.
-    Owner(String),
+    /// 自分の担当: cases in the hands of this account, whatever its name.
+    Owner(StaffId),
 }
 
 /// What of the list is wanted.
@@ -86,6 +86,8 @@ pub struct Listed {
     pub name: Private<String>,
     /// The name as said.
     pub kana: Private<String>,
+    /// 性別, if anybody told.
+    pub gender: Option<Gender>,
     /// Lives alone.
     pub lives_alone: bool,
     /// What raises the risk of a grave course.
@@ -154,7 +156,7 @@ impl Filter {
             View::Unreported => filter.report = "none",
             View::Fever => filter.fever_days = FEVER_DAYS,
             View::Ending => filter.last_day = tomorrow(today),
-            View::Owner(owner) => filter.owner = Some(owner.clone()),
+            View::Owner(owner) => filter.owner = Some(owner.to_string()),
         }
         filter
     }
@@ -200,7 +202,7 @@ macro_rules! page {
             $owner,
             " order by h.need, h.kana, h.registration_number limit $11) \
              select p.id, p.registration_number, p.birth_date, p.name, p.kana, p.lives_alone, \
-             p.risks, h.day, h.need, h.report, h.shown from page g \
+             p.risks, p.gender, h.day, h.need, h.report, h.shown from page g \
              join health_status h on h.patient_id = g.patient_id \
              join patient p on p.id = g.patient_id \
              order by g.need, g.kana, g.registration_number"
@@ -296,7 +298,7 @@ impl Within<'_> {
     }
 
     /// How many rows each tab has, and how far the calls of the day came.
-    pub async fn health_counts(&self, owner: &str) -> Result<Counts, StoreError> {
+    pub async fn health_counts(&self, owner: StaffId) -> Result<Counts, StoreError> {
         let mut session = self.store.glance().await?;
         let rows = sqlx::query(COUNTS)
             .bind(self.center_text())
@@ -313,7 +315,7 @@ impl Within<'_> {
         let row = sqlx::query(OWNED)
             .bind(self.center_text())
             .bind(self.clinic_text())
-            .bind(owner)
+            .bind(owner.to_string())
             .fetch_one(session.connection())
             .await?;
         counts.owned = Fields::new("health_status", &row).integer("n")?;
@@ -402,6 +404,7 @@ fn listed(row: &AnyRow) -> Result<Listed, StoreError> {
         birth_date: Private::new(fields.parsed("birth_date")?),
         name: Private::new(fields.text("name")?.to_owned()),
         kana: Private::new(fields.text("kana")?.to_owned()),
+        gender: fields.word_or_null("gender", Gender::parse)?,
         lives_alone: fields.flag("lives_alone")?,
         // A word that a later version knows is left out; the row is worth more.
         risks: risks.flatten().collect(),

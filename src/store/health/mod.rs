@@ -24,6 +24,7 @@ use sqlx::AnyConnection;
 
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::PatientId;
+use crate::store::batch;
 use crate::store::row::{Fields, millis};
 use crate::store::{Dialect, Store, StoreError, Topic};
 
@@ -70,7 +71,7 @@ impl Store {
     /// all are there. Does nothing if they are. Returns how many were moved.
     pub async fn roll_health(&self, now: Timestamp) -> Result<usize, StoreError> {
         let today = civil(now).date();
-        self.begin_day(today).await?;
+        self.begin_day(now, today).await?;
         let mut rolled = 0;
         loop {
             let behind = self.behind(today).await?;
@@ -121,7 +122,7 @@ impl Store {
         Ok(drifted)
     }
 
-    async fn begin_day(&self, today: Date) -> Result<(), StoreError> {
+    async fn begin_day(&self, now: Timestamp, today: Date) -> Result<(), StoreError> {
         const BEGIN: &str = "update health_day set day = $1 where id = 1 and day < $1";
         const DAY: &str = "select day from health_day where id = 1 and day < $1";
         let text = today.to_string();
@@ -133,6 +134,8 @@ impl Store {
         if behind.is_some() {
             let mut session = self.write().await?;
             sqlx::query(BEGIN).bind(text).execute(session.connection()).await?;
+            // What is kept for a time only goes once a day, whoever works on that day.
+            batch::forget(session.connection(), now).await?;
             session.commit(&[]).await?;
         }
         Ok(())
@@ -268,9 +271,10 @@ async fn save(
         need = excluded.need, report = excluded.report, fever_days = excluded.fever_days, \
         owner = excluded.owner, facet = excluded.facet, shown = excluded.shown, version = health_status.version + 1 \
         where (health_status.shown, health_status.search, health_status.day, \
-        health_status.need, health_status.clinic_id, health_status.health_center_id) \
-        <> (excluded.shown, excluded.search, excluded.day, \
-        excluded.need, excluded.clinic_id, excluded.health_center_id)";
+        health_status.need, health_status.owner, health_status.clinic_id, \
+        health_status.health_center_id) \
+        <> (excluded.shown, excluded.search, excluded.day, excluded.need, excluded.owner, \
+        excluded.clinic_id, excluded.health_center_id)";
     sqlx::query(SAVE)
         .bind(patient.to_string())
         .bind(row.day.map(|day| day.to_string()).unwrap_or_default())

@@ -69,7 +69,7 @@ impl Person {
             DayReport::Partial { .. } => "partial",
             DayReport::Reported { .. } => "reported",
         });
-        let owner = status.and_then(|status| status.case.as_ref()?.owner.clone());
+        let owner = status.and(known.holder).map(|holder| holder.to_string());
         Stored {
             day,
             is_observed: status.is_some(),
@@ -168,8 +168,9 @@ async fn known(
          order by o.effective_at, o.id"
     );
     const CASES: [&str; 2] = of_patients!(
-        "select k.id, k.patient_id, k.priority, k.state, k.opened_at, k.acknowledged_by \
-         from escalation_case k where k.patient_id",
+        "select k.id, k.patient_id, k.priority, k.state, k.opened_at, k.acknowledged_by, \
+         c.staff_id from escalation_case k left join case_claim c on c.case_id = k.id \
+         where k.patient_id",
         "and k.state in ('open', 'acknowledged')"
     );
     let mut known: HashMap<PatientId, Known> = HashMap::new();
@@ -205,7 +206,9 @@ async fn known(
     }
     let rows = sqlx::query(pick(dialect, CASES)).bind(ids).fetch_all(connection).await?;
     for row in &rows {
-        known.entry(patient(row, "escalation_case")?).or_default().case = Some(open_case(row)?);
+        let known = known.entry(patient(row, "escalation_case")?).or_default();
+        known.case = Some(open_case(row)?);
+        known.holder = Fields::new("case_claim", row).parsed_or_null("staff_id")?;
     }
     Ok(known)
 }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::base::clock::civil;
-use crate::base::id::{CaseId, PatientId};
+use crate::base::id::{CaseId, PatientId, StaffId};
 use crate::call::{Completion, Disposition, Respondent};
 use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
 use crate::escalation::{CaseState, Priority};
@@ -218,6 +218,8 @@ pub(super) struct Known {
     /// Temperature and SpO2 of the week, the oldest first; without what was corrected.
     pub(super) vitals: Vec<Seen>,
     pub(super) case: Option<OpenCase>,
+    /// Whose hands the case is in.
+    pub(super) holder: Option<StaffId>,
 }
 
 /// One row as it is stored.

@@ -32,6 +32,8 @@ struct HealthRow {
     /// The date of birth.
     #[schema(format = Date)]
     birth_date: String,
+    /// Administrative gender as in FHIR: `male`, `female`, `other`, `unknown`; null if nobody told.
+    gender: Option<String>,
     /// What is known; null if the records cannot be read: look at the patient.
     status: Option<Status>,
 }
@@ -95,6 +97,7 @@ impl HealthRow {
             registration_number: row.registration_number.clone(),
             name: row.name.expose().clone(),
             birth_date: row.birth_date.expose().to_string(),
+            gender: row.gender.map(|gender| gender.as_str().to_owned()),
             status: row.status.as_ref().map(Status::new),
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct PatientOut {
     /// The date of birth.
     #[schema(format = Date)]
     birth_date: String,
+    /// Administrative gender as in FHIR: `male`, `female`, `other`, `unknown`; null if nobody told.
+    gender: Option<String>,
     /// The language that is spoken, by its ISO 639-1 code.
     language: String,
     /// A thermometer is at hand.
@@ -192,6 +194,7 @@ impl PatientOut {
             name: patient.name.expose().clone(),
             kana: patient.kana.expose().clone(),
             birth_date: patient.birth_date.expose().to_string(),
+            gender: patient.gender.map(|gender| gender.as_str().to_owned()),
             language: patient.language.code().to_owned(),
             has_thermometer: patient.has_thermometer,
             has_oximeter: patient.has_oximeter,

@@ -43,9 +43,7 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
     let is_writable = desk.store.ping().await.is_ok();
     let database = is_writable.then(|| desk.clock.now().instant - asked);
     let counts = match viewer.staff.scope() {
-        Some(scope) => {
-            Some(desk.store.within(scope).health_counts(viewer.staff.name.expose()).await?)
-        }
+        Some(scope) => Some(desk.store.within(scope).health_counts(viewer.staff.id).await?),
         None => None,
     };
     let sees_plan = counts.is_some() && viewer.may(Right::SeePlan);

@@ -5,6 +5,7 @@ use crate::call::{Completion, Disposition, Respondent};
 use crate::ivr::YesNo;
 use crate::observation::Channel;
 use crate::registry::{ConsoleLanguage, RiskFlag};
+use crate::tape::Deleted;
 use crate::web::ui::Icon;
 
 /// A name for screens that others can see: its first character.
@@ -50,6 +51,17 @@ pub(in crate::web) fn channel(channel: Channel) -> (Icon, Bilingual) {
         Channel::InboundCall => (Icon::PhoneIn, Bilingual::fixed("折返し電話", "called in")),
         Channel::Web => (Icon::Web, Bilingual::fixed("Web", "web")),
         Channel::Staff => (Icon::Person, Bilingual::fixed("職員", "staff")),
+    }
+}
+
+/// Why the sound of a call was deleted.
+pub(in crate::web) fn deleted(why: Deleted) -> Bilingual {
+    match why {
+        Deleted::NotKept => Bilingual::fixed("保存の対象外", "not to be kept"),
+        Deleted::Expired => Bilingual::fixed("保存期間の終了", "its time was over"),
+        Deleted::Refused => Bilingual::fixed("録音の拒否", "the patient refused"),
+        Deleted::Empty => Bilingual::fixed("音声なし", "nothing was recorded"),
+        Deleted::Lost => Bilingual::fixed("ファイルの消失", "the file was lost"),
     }
 }
 

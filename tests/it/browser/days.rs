@@ -11,7 +11,7 @@ use mimamori::registry::Role;
 use mimamori::sim::Temper;
 use mimamori::store::AuditFilter;
 
-use crate::browser::driver::Browser;
+use crate::browser::driver::{Browser, LAPTOP, TABLET_UPRIGHT};
 use crate::console::Console;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,6 +25,18 @@ async fn a_nurse_finds_the_urgent_patient_claims_notes_and_resolves() {
     browser.reads(name).await;
     let first = browser.find("main tbody tr").await.text().await.unwrap();
     assert!(first.contains("緊急"), "whom to look at first: {first}");
+    // Most rows have three small lines at the most, so that a laptop shows a handful at once.
+    let high = browser.execute(
+        "const rows = [...document.querySelectorAll('main tbody tr')].slice(0, 20); \
+         return rows.map(row => row.offsetHeight).sort((a, b) => a - b)[10]",
+        vec![],
+    );
+    let high = high.await.as_u64().unwrap();
+    assert!(high <= 80, "a row of {high} pixels");
+    let claims = "return [...document.querySelectorAll('[data-claim]')][0] \
+        .getBoundingClientRect().right <= document.querySelector('.list').getBoundingClientRect().right";
+    let is_seen = browser.execute(claims, vec![]).await;
+    assert_eq!(is_seen, true, "the last column is seen without scrolling");
 
     browser.press("対応").await;
     browser.reads(name).await;
@@ -91,6 +103,31 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
     browser.reads("取り込めない行").await;
     browser.reads("直す行").await;
     browser.is_clean().await;
+    browser.shoot("scheduler-import-faults", &[LAPTOP, TABLET_UPRIGHT]).await;
+    let to_the_cells = "document.querySelector('#mend').scrollIntoView()";
+    browser.execute(to_the_cells, vec![]).await;
+    browser.shoot("scheduler-import-mend", &[LAPTOP, TABLET_UPRIGHT]).await;
+
+    // Pasted from a spreadsheet, with a heading and a number that nobody can read.
+    let pasted = "管理番号\t氏名\tフリガナ\t生年月日\tご連絡先\t観察開始日\t観察終了日\n\
+        30000002\t川田 花\tカワダ ハナ\tS15.1.1\t0-0\t2026/11/24\t2026/12/1\n";
+    browser.press("取り込み").await;
+    let paste = "document.querySelector('[name=pasted]').value = arguments[0]";
+    browser.execute(paste, vec![pasted.into()]).await;
+    browser.press("内容を確認する").await;
+    browser.reads("知らない見出し").await;
+    browser.is_clean().await;
+    browser.shoot("scheduler-import-headings", &[LAPTOP, TABLET_UPRIGHT]).await;
+    browser.find("select[name=field]").await.select_by_value("電話番号1").await.unwrap();
+    browser.press("読み直して記憶する").await;
+    browser.reads("この画面で直す").await;
+    let mend = "document.querySelectorAll('[name=cell]')[4].value = '090-1000-9991'";
+    browser.execute(mend, vec![]).await;
+    browser.press("この行を直して確認").await;
+    browser.reads("直しました").await;
+    browser.reads("川田 花").await;
+    browser.is_clean().await;
+    browser.shoot("scheduler-import-mended", &[LAPTOP]).await;
 
     // Excel's own encoding again, with the row put right.
     let text = "管理番号,氏名,フリガナ,生年月日,電話番号1,観察開始日,観察終了日,架電時刻1\r\n\

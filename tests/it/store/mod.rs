@@ -144,6 +144,7 @@ impl District {
             birth_date: Private::new(date(1950, 1, 2)),
             name: Private::new(format!("神崎 {n}")),
             kana: Private::new("カンザキ ハナ".to_owned()),
+            gender: None,
             language: Language::Ja,
             has_thermometer: true,
             has_oximeter: n.is_multiple_of(2),

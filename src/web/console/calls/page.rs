@@ -16,7 +16,7 @@ use crate::ivr::catalog::Part;
 use crate::recording::{ArchiveError, Waveform};
 use crate::registry::Right;
 use crate::store::CallFile;
-use crate::tape::{Deleted, Mark, MarkKind, Recording, State as Kept};
+use crate::tape::{Mark, MarkKind, Recording, State as Kept};
 use crate::web::Desk;
 use crate::web::auth::Viewer;
 use crate::web::console::calls::{clock, id, is_work_of, moment, waveform};
@@ -162,15 +162,9 @@ pub(super) fn head(viewer: &Viewer, file: &CallFile) -> Markup {
 fn fate(viewer: &Viewer, recording: &Recording) -> Markup {
     let action = |deed: &str| format!("/calls/{}/{deed}", recording.attempt);
     if let Some((at, why)) = &recording.deleted {
-        let why = match why {
-            Deleted::NotKept => viewer.say("保存の対象外", "not to be kept"),
-            Deleted::Expired => viewer.say("保存期間の終了", "its time was over"),
-            Deleted::Refused => viewer.say("録音の拒否", "the patient refused"),
-            Deleted::Empty => viewer.say("音声なし", "nothing was recorded"),
-            Deleted::Lost => viewer.say("ファイルの消失", "the file was lost"),
-        };
+        let why = words::deleted(*why);
         return html! {
-            p.notice { (ui::icon(Icon::Voice)) (viewer.say("録音は削除されました: ", "The recording was deleted: ")) (clock(*at)) " (" (why) ")" }
+            p.notice { (ui::icon(Icon::Voice)) (viewer.say("録音は削除されました: ", "The recording was deleted: ")) (clock(*at)) " (" (viewer.tell(&why)) ")" }
         };
     }
     html! {

@@ -31,7 +31,7 @@ use crate::escalation::Lane;
 use crate::registry::audit::hex;
 use crate::registry::{Right, Scope};
 use crate::store::{
-    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkWord,
+    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus, TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::Viewer;
@@ -75,6 +75,7 @@ struct Queue {
     cards: Vec<QueueCard>,
     disturbances: Disturbances,
     nodes: Vec<NodeStatus>,
+    trunks: Vec<TrunkStatus>,
 }
 
 impl Board {
@@ -100,6 +101,7 @@ impl Board {
             cards: within.case_queue(now).await?,
             disturbances: within.disturbances(now).await?,
             nodes: store.node_statuses().await?,
+            trunks: store.trunk_statuses().await?,
         });
         seen.insert(scope, Seen { at: now, changes, queue: Arc::clone(&queue) });
         Ok(queue)
@@ -111,7 +113,9 @@ async fn page(
     State(desk): State<Desk>,
     Extension(board): Extension<Arc<Board>>,
 ) -> Result<Markup, Fault> {
-    viewer.must(Right::HandleCases)?;
+    if !viewer.may(Right::HandleCases) {
+        return system_page(&viewer, &desk).await;
+    }
     let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
     let mut entry = viewer.audit("cases.viewed");
     entry.detail = format!("{} cases", queue.cards.len());
@@ -128,6 +132,34 @@ async fn page(
     Ok(ui::page_with(&viewer, Section::Cases, &title, &["cases.js"], &body))
 }
 
+/// The lane システム by itself, for those who keep the lines up and see no patient.
+async fn system_page(viewer: &Viewer, desk: &Desk) -> Result<Markup, Fault> {
+    let queue = without_patients(viewer, desk).await?;
+    desk.store.audit(viewer.now, &viewer.audit("system.viewed")).await?;
+    let title = Bilingual::fixed("対応: システム", "Cases: the system");
+    let body = html! {
+        p.muted {
+            (viewer.say(
+                "架電と通知を妨げているものです。患者の情報は表示されません。",
+                "What keeps calls and alarms from going out. No patient is shown.",
+            ))
+        }
+        div data-refresh="/cases/list" data-every="10" { (system(viewer, &queue)) }
+    };
+    Ok(ui::page_with(viewer, Section::Cases, &title, &["refresh.js"], &body))
+}
+
+/// The queue without a single case.
+async fn without_patients(viewer: &Viewer, desk: &Desk) -> Result<Queue, Fault> {
+    viewer.must(Right::SeeTrunks)?;
+    Ok(Queue {
+        cards: Vec::new(),
+        disturbances: desk.store.disturbances(viewer.now, viewer.reach()).await?,
+        nodes: desk.store.node_statuses().await?,
+        trunks: desk.store.trunk_statuses().await?,
+    })
+}
+
 /// The lanes alone, for pages that are open; 304 if they are as they were.
 async fn list(
     viewer: Viewer,
@@ -135,7 +167,13 @@ async fn list(
     Extension(board): Extension<Arc<Board>>,
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    viewer.must(Right::HandleCases)?;
+    if !viewer.may(Right::HandleCases) {
+        let queue = without_patients(&viewer, &desk).await?;
+        let part = html! {
+            div data-refresh="/cases/list" data-every="10" { (system(&viewer, &queue)) }
+        };
+        return Ok(part.into_response());
+    }
     let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
     let lanes = lanes(&viewer, &queue);
     let etag = format!("\"{}\"", hex(&Sha256::digest(lanes.0.as_bytes())[..16]));
@@ -200,15 +238,22 @@ fn system(viewer: &Viewer, queue: &Queue) -> Markup {
     }
     let troubles = troubles(queue, viewer.now);
     html! {
-        @if !troubles.is_empty() {
-            section.card.case aria-labelledby="lane-system" data-lane="system" {
-                h2 #lane-system {
-                    (ui::icon(Icon::Line)) " " (viewer.say("システム", "System")) " "
-                    span.chip { (troubles.len()) }
-                }
+        section.card.case[!troubles.is_empty()] aria-labelledby="lane-system" data-lane="system" {
+            h2 #lane-system {
+                (ui::icon(Icon::Line)) " " (viewer.say("システム", "System")) " "
+                span.chip { (troubles.len()) }
+            }
+            @if troubles.is_empty() {
+                p { (ui::badge("badge good", Icon::Check, viewer.say("異常はありません", "Nothing is wrong"))) }
+            } @else {
                 ul {
                     @for trouble in &troubles { li { strong { (viewer.tell(trouble)) } } }
                 }
+            }
+            @if viewer.may(Right::SeeTrunks) {
+                p { a href="/trunks" { (viewer.say("回線の状態と対処", "State of the trunks, and what to do")) } }
+            } @else if !troubles.is_empty() {
+                p.muted { (viewer.say("技術者に連絡してください。", "Tell an engineer.")) }
             }
         }
     }
@@ -229,7 +274,15 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
             ));
             continue;
         }
-        if node.trunk == TrunkWord::Failed {
+        let mut failed = queue
+            .trunks
+            .iter()
+            .filter(|trunk| trunk.node == node.node && trunk.at >= node.at)
+            .filter(|trunk| trunk.state == TrunkWord::Failed)
+            .peekable();
+        if failed.peek().is_some() {
+            troubles.extend(failed.map(trunk_down));
+        } else if node.trunk == TrunkWord::Failed {
             troubles.push(Bilingual::composed(
                 format!("{name}: 回線に接続できません"),
                 format!("{name}: the line to the carrier is down"),
@@ -259,9 +312,21 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
     troubles
 }
 
+/// Which trunk of which node is down, since when, and why.
+fn trunk_down(trunk: &TrunkStatus) -> Bilingual {
+    let TrunkStatus { node, trunk: name, since, last_error, .. } = trunk;
+    let since = civil(*since).strftime("%m/%d %H:%M");
+    let why = last_error.as_ref().map(|(why, _)| format!(": {why}")).unwrap_or_default();
+    Bilingual::composed(
+        format!("{node}: 回線 {name} が {since} から不通です{why}"),
+        format!("{node}: trunk {name} is down since {since}{why}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RegistrationWord;
 
     #[test]
     fn what_keeps_calls_from_going_out_is_told_in_a_sentence_each() {
@@ -280,6 +345,7 @@ mod tests {
             cards: Vec::new(),
             disturbances: Disturbances::default(),
             nodes: vec![node("one", at(10), TrunkWord::Ready, true)],
+            trunks: Vec::new(),
         };
         assert!(troubles(&quiet, at(20)).is_empty());
         let loud = Queue {
@@ -287,6 +353,7 @@ mod tests {
                 node("one", at(990), TrunkWord::Failed, false),
                 node("two", at(0), TrunkWord::Ready, true),
                 node("three", at(990), TrunkWord::Registering, true),
+                node("four", at(990), TrunkWord::Failed, true),
                 node("retired", at(-90_000), TrunkWord::Failed, false),
             ],
             disturbances: Disturbances {
@@ -294,6 +361,17 @@ mod tests {
                 waiting_since: Some(at(60)),
                 messages_not_taken: 2,
             },
+            trunks: vec![TrunkStatus {
+                node: "four".to_owned(),
+                trunk: "ntt".to_owned(),
+                at: at(990),
+                state: TrunkWord::Failed,
+                since: at(900),
+                registration: RegistrationWord::Refused,
+                lines_in_use: 0,
+                lines_limit: 2,
+                last_error: Some(("refused (403)".to_owned(), at(990))),
+            }],
             ..quiet
         };
         let told: Vec<_> = troubles(&loud, at(1000)).into_iter().map(|it| it.en).collect();
@@ -303,6 +381,7 @@ mod tests {
                 "one: the line to the carrier is down",
                 "one: prompts are missing",
                 "two: not heard of since 09:00",
+                "four: trunk ntt is down since 01/01 09:15: refused (403)",
                 "due, but not called: 3 (since 09:01)",
                 "alarms that their receiver does not take: 2",
             ]

@@ -31,11 +31,12 @@ pub(super) struct Export {
 /// Rows that are read at once.
 const STRIDE: u32 = 1000;
 
-const HEADINGS: [&str; 13] = [
+const HEADINGS: [&str; 14] = [
     "優先",
     "管理番号",
     "氏名",
     "年齢",
+    "性別",
     "療養日",
     "終了予定",
     "体温",
@@ -96,12 +97,12 @@ async fn written(
     Ok((String::from_utf8(bytes).map_err(anyhow::Error::from)?, n_rows))
 }
 
-fn record(one: &Listed, today: Date) -> [String; 13] {
+fn record(one: &Listed, today: Date) -> [String; 14] {
     let born = *one.birth_date.expose();
     let age = row::age(born, today);
     let name = words::masked(one.name.expose());
     let Some(status) = &one.status else {
-        let mut record = [const { String::new() }; 13];
+        let mut record = [const { String::new() }; 14];
         "読み取れません".clone_into(&mut record[0]);
         record[1].clone_from(&one.registration_number);
         record[2] = name;
@@ -122,6 +123,7 @@ fn record(one: &Listed, today: Date) -> [String; 13] {
         one.registration_number.clone(),
         name,
         age.to_string(),
+        one.gender.map(|gender| gender.name().ja.into_owned()).unwrap_or_default(),
         ((status.day - status.first_day).get_days() + 1).to_string(),
         status.last_day.to_string(),
         status.temperature.today().map(row::degrees).unwrap_or_default(),

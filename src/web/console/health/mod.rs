@@ -66,7 +66,7 @@ impl Wanted {
             "unreported" => View::Unreported,
             "fever" => View::Fever,
             "ending" => View::Ending,
-            "mine" => View::Owner(owner(viewer)),
+            "mine" => View::Owner(viewer.staff.id),
             _ => View::All,
         };
         ListQuery { view, search: self.q.clone(), after: Cursor::parse(&self.after) }
@@ -88,11 +88,6 @@ impl Wanted {
         ];
         address::query(chosen.into_iter().filter(|(_, value)| !value.is_empty()))
     }
-}
-
-/// How a case names who has taken it.
-fn owner(viewer: &Viewer) -> String {
-    viewer.staff.name.expose().clone()
 }
 
 /// What the rows of a page need beside the page itself.
@@ -131,7 +126,7 @@ async fn list(
     viewer.must(Right::SeeHealth)?;
     let around = around(&viewer, &desk);
     let within = desk.store.within(viewer.scope()?);
-    let counts = within.health_counts(&owner(&viewer)).await?;
+    let counts = within.health_counts(viewer.staff.id).await?;
     let page = page_of(&viewer, &desk, &wanted, &around, "health.listed").await?;
     let views = desk.store.saved_views(viewer.staff.id).await?;
     let day = desk.store.health_day().await?;

@@ -9,7 +9,7 @@ use crate::base::clock::civil;
 use crate::campaign::{AttemptState, SlotState};
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::YesNo;
-use crate::registry::{ConsoleLanguage, Right, RiskFlag};
+use crate::registry::{ConsoleLanguage, Right};
 use crate::store::{CallMade, DayReport, HealthStatus, Listed, Need, SlotOfDay, Vital};
 use crate::web::auth::Viewer;
 use crate::web::console::health::Around;
@@ -75,7 +75,9 @@ pub(super) fn name(viewer: &Viewer, one: &Listed, today: Date, is_masked: bool) 
             a href=(format!("/patients/{}", one.patient)) { (shown(&one.name)) }
             div.muted.small {
                 @if !is_masked { (one.kana.expose()) " · " }
-                (age(born, today)) (viewer.say("歳", "y")) " · " (one.registration_number)
+                (age(born, today)) (viewer.say("歳", "y"))
+                @if let Some(gender) = one.gender { " " (viewer.tell(&gender.name())) }
+                " · " (one.registration_number)
             }
         }
     }
@@ -91,24 +93,54 @@ fn episode(viewer: &Viewer, status: &HealthStatus) -> Markup {
     let left = (status.last_day - status.day).get_days();
     html! {
         (viewer.say("", "day ")) strong { (n) } (viewer.say("日目", ""))
-        div.muted.small { "〜" (status.last_day.strftime("%m/%d")) }
-        @if left == 0 {
-            span.chip.caution { (viewer.say("本日終了", "ends today")) }
-        } @else if left == 1 {
-            span.chip { (viewer.say("明日終了", "ends tomorrow")) }
+        div.small {
+            @if left == 0 {
+                span.chip.caution { (viewer.say("本日終了", "ends today")) }
+            } @else if left == 1 {
+                span.chip { (viewer.say("明日終了", "ends tomorrow")) }
+            } @else {
+                span.muted { "〜" (status.last_day.strftime("%m/%d")) }
+            }
         }
     }
 }
 
 fn risks(viewer: &Viewer, one: &Listed, today: Date) -> Markup {
-    let is_old = age(*one.birth_date.expose(), today) >= 65;
-    let chip = |risk: &RiskFlag| html! { span.chip { (viewer.tell(&words::risk(*risk))) } " " };
+    let risks: Vec<_> = one.risks.iter().map(|risk| words::risk(*risk)).collect();
+    let mut shown: Vec<(&str, &str)> = Vec::new();
+    if age(*one.birth_date.expose(), today) >= 65 {
+        shown.push((viewer.say("65歳以上", "65+"), "chip"));
+    }
+    if one.lives_alone {
+        shown.push((viewer.say("独居", "alone"), "chip"));
+    }
+    shown.extend(risks.iter().map(|risk| (viewer.tell(risk), "chip")));
     html! {
-        @if is_old { span.chip { (viewer.say("65歳以上", "65+")) } " " }
-        @if one.lives_alone { span.chip { (viewer.say("独居", "alone")) } " " }
-        @for risk in &one.risks { (chip(risk)) }
-        @if !is_old && !one.lives_alone && one.risks.is_empty() {
-            span.muted { (viewer.say("なし", "none")) }
+        (chips(viewer, &shown))
+        @if shown.is_empty() { span.muted { (viewer.say("なし", "none")) } }
+    }
+}
+
+/// More chips than these make a row higher than two lines: the rest is counted, and named to
+/// whoever points at it or listens.
+const CHIPS: usize = 3;
+
+/// Words side by side, each with its class.
+fn chips(viewer: &Viewer, words: &[(&str, &str)]) -> Markup {
+    let n_shown = if words.len() > CHIPS { CHIPS - 1 } else { CHIPS };
+    let (shown, rest) = words.split_at(words.len().min(n_shown));
+    let rest_words: Vec<&str> = rest.iter().map(|(word, _)| *word).collect();
+    let rest_words = rest_words.join(viewer.say("・", ", "));
+    html! {
+        div.chips {
+            @for (word, class) in shown { span class=(class) { (word) } }
+            @if !rest.is_empty() {
+                span class={ "chip" @if rest.iter().any(|(_, class)| class.contains("act")) { " act" } }
+                    title=(rest_words) {
+                    span aria-hidden="true" { "+" (rest.len()) }
+                    span.visually-hidden { (rest_words) }
+                }
+            }
         }
     }
 }
@@ -121,12 +153,14 @@ pub(super) fn degrees(tenths: i32) -> String {
 fn temperature(viewer: &Viewer, vital: &Vital) -> Markup {
     let change = |tenths: i32| format!("{}{}", sign(tenths), degrees(tenths.abs()));
     html! {
-        (value(viewer, vital, |it| if it >= FEVER { "red" } else { "" }, degrees, change))
-        @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
-            div.small.red[worst >= FEVER] { (viewer.say("最高 ", "highest ")) (degrees(worst)) }
+        div.nowrap { (value(viewer, vital, |it| if it >= FEVER { "red" } else { "" }, degrees, change)) }
+        div.vital.small {
+            (sparkline(&vital.week, (360, FEVER), degrees))
+            @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
+                span.nowrap.red[worst >= FEVER] { (viewer.say("最高 ", "highest ")) (degrees(worst)) }
+            }
+            (doubt(viewer, vital))
         }
-        (sparkline(&vital.week, (360, FEVER), degrees))
-        (doubt(viewer, vital))
     }
 }
 
@@ -134,12 +168,14 @@ fn spo2(viewer: &Viewer, vital: &Vital) -> Markup {
     let percent = |it: i32| it.to_string();
     let change = |it: i32| format!("{}{}", sign(it), it.abs());
     html! {
-        (value(viewer, vital, |it| if it <= 95 { "red" } else { "" }, percent, change))
-        @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
-            div.small.red[worst <= 95] { (viewer.say("最低 ", "lowest ")) (worst) }
+        div.nowrap { (value(viewer, vital, |it| if it <= 95 { "red" } else { "" }, percent, change)) }
+        div.vital.small {
+            (sparkline(&vital.week, (93, 100), percent))
+            @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
+                span.nowrap.red[worst <= 95] { (viewer.say("最低 ", "lowest ")) (worst) }
+            }
+            (doubt(viewer, vital))
         }
-        (sparkline(&vital.week, (93, 100), percent))
-        (doubt(viewer, vital))
     }
 }
 
@@ -178,9 +214,9 @@ fn value(
 fn doubt(viewer: &Viewer, vital: &Vital) -> Markup {
     html! {
         @if vital.is_suspect {
-            div.small {
-                (ui::badge("badge caution", Icon::Caution,
-                    viewer.say("入力誤りの可能性 — 音声を確認", "may be mistyped — listen")))
+            span title=(viewer.say("入力誤りの可能性 — 音声を確認", "may be mistyped — listen to the call")) {
+                (ui::badge("badge caution", Icon::Caution, viewer.say("入力誤り?", "mistyped?")))
+                span.visually-hidden { (viewer.say("音声を確認", "listen to the call")) }
             }
         }
     }
@@ -188,16 +224,21 @@ fn doubt(viewer: &Viewer, vital: &Vital) -> Markup {
 
 fn symptoms(viewer: &Viewer, status: &HealthStatus) -> Markup {
     let language = viewer.staff.language;
+    // What is there comes before what is not known.
+    let (there, unknown): (Vec<_>, Vec<_>) =
+        status.symptoms.iter().partition(|one| one.answer == YesNo::Yes);
+    let unknown: Vec<String> = unknown
+        .iter()
+        .map(|one| {
+            let word = words::question(&one.code, language);
+            format!("{word} {}", viewer.tell(&words::yes_no(one.answer)))
+        })
+        .collect();
+    let mut shown: Vec<(&str, &str)> =
+        there.iter().map(|one| (words::question(&one.code, language), "chip act")).collect();
+    shown.extend(unknown.iter().map(|word| (word.as_str(), "chip")));
     html! {
-        @for one in &status.symptoms {
-            @let word = words::question(&one.code, language);
-            @if one.answer == YesNo::Yes {
-                span.chip.act { (word) }
-            } @else {
-                span.chip { (word) " " (viewer.tell(&words::yes_no(one.answer))) }
-            }
-            " "
-        }
+        (chips(viewer, &shown))
         @if status.symptoms.is_empty() {
             span.muted {
                 @if status.report == DayReport::NotReported {
@@ -234,13 +275,34 @@ fn time(at: Timestamp) -> impl std::fmt::Display {
 
 /// What was done and what is done next, and when: never blank.
 fn calls(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup {
-    let made = status.calls.len();
+    let earlier: Vec<String> = match status.calls.split_last() {
+        Some((_, earlier)) => earlier.iter().map(|call| in_words(viewer, call)).collect(),
+        None => Vec::new(),
+    };
     html! {
-        @for call in status.calls.iter().skip(made.saturating_sub(2)) {
-            div.small.nowrap { (call_made(viewer, call)) }
+        @if let Some(call) = status.calls.last() {
+            div.small.nowrap title=[(!earlier.is_empty()).then(|| earlier.join(" / "))] {
+                (call_made(viewer, call))
+                @if !earlier.is_empty() {
+                    span.visually-hidden { " / " (earlier.join(" / ")) }
+                }
+            }
         }
         (what_follows(viewer, status, attempts))
     }
+}
+
+/// A call that was followed by others.
+fn in_words(viewer: &Viewer, call: &CallMade) -> String {
+    let number = match viewer.staff.language {
+        ConsoleLanguage::Ja => format!("{}回目", call.number),
+        ConsoleLanguage::En => format!("call {}", call.number),
+    };
+    let outcome = call
+        .disposition
+        .map(|disposition| words::outcome(disposition, call.respondent, call.completion));
+    let outcome = outcome.as_ref().map_or("", |word| viewer.tell(word));
+    format!("{number} {outcome} {}", time(call.at))
 }
 
 fn call_made(viewer: &Viewer, call: &CallMade) -> Markup {
@@ -305,12 +367,19 @@ fn waiting(viewer: &Viewer, status: &HealthStatus, slot: &SlotOfDay, attempts: u
                 Some(at) => { strong { (viewer.say("次回架電 ", "next call ")) (time(at)) } }
                 None => { (viewer.say("架電 ", "call ")) (time(slot.due_from)) "〜" (time(slot.due_to)) }
             }
-            " / " (viewer.say("残り", "")) (left) (viewer.say("回", " left"))
+            " / " span.nowrap { (viewer.say("残り", "")) (left) (viewer.say("回", " left")) }
             @if status.report == DayReport::NotReported {
-                " / " (time(slot.due_to)) (viewer.say("に要確認へ", " to check"))
+                " / " span.nowrap { (time(slot.due_to)) (viewer.say("に要確認へ", " to check")) }
             }
         }
     }
+}
+
+/// The time, with the day unless it is this one.
+fn since(at: Timestamp, day: Date) -> String {
+    let at = civil(at);
+    let text = if at.date() == day { at.strftime("%H:%M") } else { at.strftime("%m/%d %H:%M") };
+    text.to_string()
 }
 
 fn case(viewer: &Viewer, status: &HealthStatus) -> Markup {
@@ -318,17 +387,17 @@ fn case(viewer: &Viewer, status: &HealthStatus) -> Markup {
         @match &status.case {
             None => span.muted { (viewer.say("なし", "none")) },
             Some(case) => {
-                a href=(format!("/cases/{}", case.id)) {
-                    @match case.state {
-                        CaseState::Open => (viewer.say("未着手", "open")),
-                        CaseState::Acknowledged => (viewer.say("対応中", "in hand")),
-                        CaseState::Resolved => (viewer.say("終了", "closed")),
+                div.nowrap {
+                    a href=(format!("/cases/{}", case.id)) {
+                        @match case.state {
+                            CaseState::Open => (viewer.say("未着手", "open")),
+                            CaseState::Acknowledged => (viewer.say("対応中", "in hand")),
+                            CaseState::Resolved => (viewer.say("終了", "closed")),
+                        }
                     }
+                    " " span.small.muted { (since(case.opened_at, status.day)) }
                 }
-                div.small.muted {
-                    (civil(case.opened_at).strftime("%m/%d %H:%M"))
-                    @if let Some(owner) = &case.owner { " " (owner) }
-                }
+                @if let Some(owner) = &case.owner { div.small.muted.nowrap { (owner) } }
                 @if case.state == CaseState::Open && viewer.may(Right::HandleCases) {
                     button.small.no-print type="submit" form="claim" data-claim
                         formaction=(format!("/cases/{}/claim", case.id)) {

@@ -1,5 +1,6 @@
 //! 取り込み: lists of patients, explained row by row before anything changes, and taken back.
 
+mod mend;
 mod preview;
 mod work;
 
@@ -18,7 +19,7 @@ use crate::base::clock::civil;
 use crate::base::id::ImportBatchId;
 use crate::registry::audit::hex;
 use crate::registry::import::problem::{Problem, table};
-use crate::registry::import::{Import, read};
+use crate::registry::import::{Import, Reading, read_as};
 use crate::registry::{AuditEntry, Right};
 use crate::store::{BatchState, ImportBatch, NewBatch, Within};
 use crate::web::Desk;
@@ -45,6 +46,8 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/import/{id}", get(one))
         .route("/import/{id}/progress", get(progress))
         .route("/import/{id}/problems.csv", get(problems))
+        .route("/import/{id}/headings", post(mend::headings))
+        .route("/import/{id}/mend", post(mend::row))
         .route("/import/{id}/take", post(take))
         .route("/import/{id}/discard", post(discard))
         .route("/import/{id}/undo", post(undo))
@@ -96,7 +99,11 @@ async fn lists(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault
                     summary { (say("列の見出し", "The columns")) }
                     p { (say("必須: ", "Needed: ")) "管理番号、氏名、フリガナ、生年月日、電話番号1" }
                     p { (say("任意: ", "Optional: "))
-                        "電話番号2・3、電話種別、観察開始日、観察終了日、架電時刻1〜4、言語、体温計、パルスオキシメーター、独居、リスク因子、ゆっくり、備考" }
+                        "性別、電話番号2・3、電話種別、観察開始日、観察終了日、架電時刻1〜4、言語、体温計、パルスオキシメーター、独居、リスク因子、ゆっくり、備考" }
+                    p { (say(
+                        "ほかの見出しは、確認の画面でどの項目かを選べます。選んだ内容は次回も使われます。",
+                        "What another heading stands for can be said when the list is explained; it is remembered.",
+                    )) }
                 }
             }
             section {
@@ -192,7 +199,8 @@ async fn upload(State(desk): State<Desk>, upload: Upload) -> Result<Response, Fa
         )));
     }
     let read_on = civil(viewer.now).date();
-    let (content, import) = explain(content, read_on).await?;
+    let reading = Reading { headings: within.import_headings().await?, ..Reading::default() };
+    let (content, reading, import) = explain(content, read_on, reading).await?;
     if import.rows.len() > MOST_ROWS {
         return Err(Fault::Invalid(Bilingual::fixed(
             "一覧は5万行までです。分けて取り込んでください。",
@@ -214,6 +222,7 @@ async fn upload(State(desk): State<Desk>, upload: Upload) -> Result<Response, Fa
                 read_on,
                 rows: n_rows,
                 refused: n_rows - n_good,
+                reading,
             },
         )
         .await?;
@@ -221,12 +230,16 @@ async fn upload(State(desk): State<Desk>, upload: Upload) -> Result<Response, Fa
 }
 
 /// Reads a list where it holds nobody up.
-async fn explain(content: Vec<u8>, read_on: Date) -> Result<(Vec<u8>, Import), Fault> {
-    let reading = tokio::task::spawn_blocking(move || {
-        let import = read(&content, read_on);
-        (content, import)
+async fn explain(
+    content: Vec<u8>,
+    read_on: Date,
+    reading: Reading,
+) -> Result<(Vec<u8>, Reading, Import), Fault> {
+    let explaining = tokio::task::spawn_blocking(move || {
+        let import = read_as(&content, read_on, &reading);
+        (content, reading, import)
     });
-    Ok(reading.await.map_err(anyhow::Error::from)?)
+    Ok(explaining.await.map_err(anyhow::Error::from)?)
 }
 
 async fn one(
@@ -240,7 +253,8 @@ async fn one(
     let title = Bilingual::fixed("取り込み", "Import");
     let body = if list.state == BatchState::Previewed {
         let content = within.import_content(id).await?.ok_or(Fault::NotFound)?;
-        let (_, import) = explain(content, list.read_on).await?;
+        let reading = within.import_reading(id).await?;
+        let (_, _, import) = explain(content, list.read_on, reading).await?;
         let drafts: Vec<_> = import.drafts().collect();
         let known = within.known(&drafts).await?;
         let before = within.imports(LISTED).await?;
@@ -261,7 +275,14 @@ fn result(viewer: &Viewer, list: &ImportBatch, problems: &[Problem]) -> Markup {
     html! {
         (live(viewer, list))
         (facts(viewer, list))
-        @if list.state == BatchState::Imported {
+        @if list.state == BatchState::Imported && !list.can_be_undone(viewer.now) {
+            p.muted { (say(
+                "取り込みから90日が過ぎたため、取り消しに必要な変更前の内容は消去されました。",
+                "It was taken over more than 90 days ago: how the patients stood before is forgotten, and the list \
+                 cannot be taken back.",
+            )) }
+        }
+        @if list.can_be_undone(viewer.now) {
             section.card {
                 h2 { (say("取り消す", "Take it back")) }
                 p { (say(

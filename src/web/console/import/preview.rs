@@ -8,6 +8,7 @@ use crate::registry::import::problem::Problem;
 use crate::registry::import::{Import, PatientDraft};
 use crate::store::ImportBatch;
 use crate::web::auth::Viewer;
+use crate::web::console::import::mend;
 use crate::web::ui::{self, Icon};
 
 /// Rows on one page.
@@ -102,6 +103,7 @@ pub(super) fn page(
             (figure(say("取り込めない行", "Cannot be taken over"), import.rows.len() - rows.len(), "red"))
             (figure(say("確認してほしい行", "To be looked at"), count(Only::Look), ""))
         }
+        (mend::headings_form(viewer, list, &import.foreign))
         @if !problems_found.is_empty() {
             section {
                 h2 { (say("直す行と、直して読んだ行", "What to mend, and what was mended")) }
@@ -110,8 +112,8 @@ pub(super) fn page(
                         (ui::icon(Icon::Import)) (say("表をダウンロード(CSV)", "Download the table (CSV)"))
                     }
                     span.muted { (say(
-                        "元のファイルを直して、もう一度読み込んでください。取り込み済みの方は二重になりません。",
-                        "Mend the file and bring it again: nobody is taken over twice.",
+                        "下の欄で直すか、元のファイルを直して、もう一度読み込んでください。取り込み済みの方は二重になりません。",
+                        "Mend the rows below, or the file and bring it again: nobody is taken over twice.",
                     )) }
                 }
                 (problems(viewer, &problems_found.iter().filter(|one| one.refuses).cloned().collect::<Vec<_>>()))
@@ -123,6 +125,7 @@ pub(super) fn page(
                 }
             }
         }
+        (mend::rows_form(viewer, list, import))
         @if rows.is_empty() {
             (ui::empty(say("取り込める行がありません。", "No row can be taken over.")))
             (discard(viewer, list))

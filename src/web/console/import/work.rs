@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::base::id::ImportBatchId;
 use crate::registry::import::PatientDraft;
-use crate::registry::import::read;
+use crate::registry::import::read_as;
 use crate::registry::{AuditEntry, Scope};
 use crate::store::{StoreError, Within};
 use crate::web::Desk;
@@ -40,8 +40,9 @@ async fn take_rows(
     let within = desk.store.within(scope);
     let list = within.import(id).await?;
     let content = within.import_content(id).await?.context("its content is gone")?;
+    let reading = within.import_reading(id).await?;
     let read_on = list.read_on;
-    let import = tokio::task::spawn_blocking(move || read(&content, read_on)).await?;
+    let import = tokio::task::spawn_blocking(move || read_as(&content, read_on, &reading)).await?;
     let mut n_rows = 0;
     for row in &import.rows {
         let Ok(draft) = &row.outcome else { continue };

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use crate::base::clock::civil;
 use crate::base::id::{PatientId, StaffNoteId};
 use crate::campaign::Window;
-use crate::registry::{Episode, Right};
+use crate::registry::{Episode, Gender, Right};
 use crate::store::{CarePlan, Resumed, Within};
 use crate::tape::Consent;
 use crate::web::Desk;
@@ -223,6 +223,21 @@ pub(super) async fn contacts(
     let (now, by) = (act.viewer.now, act.viewer.staff.id);
     act.within()?.set_contacts(now, by, act.patient, &contacts).await?;
     Ok(act.done("連絡先を変更しました。", "The contacts are changed."))
+}
+
+pub(super) async fn gender(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    posted: Posted<Fields>,
+) -> Result<Response, Fault> {
+    let act = Act::new(desk, id, posted, ("gender", Right::ChangePlan))?;
+    let gender = match act.draft.text("gender") {
+        None => None,
+        Some(word) => Some(Gender::parse(&word).ok_or(Fault::NotFound)?),
+    };
+    let (now, by) = (act.viewer.now, act.viewer.staff.id);
+    act.within()?.set_gender(now, by, act.patient, gender).await?;
+    Ok(act.done("性別を変更しました。", "The gender is changed."))
 }
 
 pub(super) async fn speech(

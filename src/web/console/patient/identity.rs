@@ -22,6 +22,7 @@ pub(super) fn bar(viewer: &Viewer, timeline: &Timeline) -> Markup {
                     &format!("({}歳)", patient.age(timeline.today)),
                     &format!("({})", patient.age(timeline.today)),
                 ))
+                @if let Some(gender) = patient.gender { " " (viewer.tell(&gender.name())) }
             }
             @if viewer.may(Right::SeeHealth) && patient.is_high_risk(timeline.today) {
                 (badge("badge caution", Icon::Caution, viewer.say("高リスク", "High risk")))
@@ -123,6 +124,13 @@ fn flags(viewer: &Viewer, timeline: &Timeline) -> Markup {
                 }
             }
             dl.pairs {
+                dt { (viewer.say("性別", "Gender")) }
+                dd {
+                    @match patient.gender {
+                        Some(gender) => (viewer.tell(&gender.name())),
+                        None => span.muted { (viewer.say("未記入", "Not told")) },
+                    }
+                }
                 dt { (viewer.say("体温計", "Thermometer")) } dd { (has(patient.has_thermometer)) }
                 dt { (viewer.say("オキシメーター", "Oximeter")) } dd { (has(patient.has_oximeter)) }
                 dt { (viewer.say("録音", "Recording")) }

@@ -57,6 +57,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/patients/{id}/correct", post(act::correct))
         .route("/patients/{id}/note", post(act::note))
         .route("/patients/{id}/contacts", post(act::contacts))
+        .route("/patients/{id}/gender", post(act::gender))
         .route("/patients/{id}/speech", post(act::speech))
         .route("/patients/{id}/consent", post(act::consent))
         .route("/patients/{id}/clinic", post(act::clinic))

@@ -8,7 +8,7 @@ use crate::base::clock::civil;
 use crate::base::id::{ReportId, StaffNoteId};
 use crate::call::Respondent;
 use crate::campaign::{AttemptState, Window};
-use crate::registry::{Episode, Relation, Right};
+use crate::registry::{Episode, Gender, Relation, Right};
 use crate::store::{Observed, Way};
 use crate::tape::Consent;
 use crate::web::Desk;
@@ -30,6 +30,7 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
         @if viewer.may(Right::ChangePlan) {
             (forms.pause())
             @if let Some((episode, _)) = active { (forms.times(episode)) (forms.last_day(episode)) }
+            (forms.gender())
             (forms.speech())
             (forms.consent())
             (forms.contacts())
@@ -416,6 +417,26 @@ impl Forms<'_> {
             }
         };
         self.form(form, Icon::Stop, self.say("観察を終了", "End the observation"), &fields)
+    }
+
+    fn gender(&self) -> Markup {
+        let form = "gender";
+        let told = self.timeline.plan.patient.gender;
+        let fields = html! {
+            label {
+                (self.say("性別", "Gender"))
+                select name="gender" {
+                    option value="" selected[told.is_none()] { (self.say("未記入", "Not told")) }
+                    @for gender in Gender::ALL {
+                        option value=(gender.as_str()) selected[told == Some(gender)] {
+                            (self.viewer.tell(&gender.name()))
+                        }
+                    }
+                }
+            }
+            (self.submit("変更する", "Change"))
+        };
+        self.form(form, Icon::Person, self.say("性別", "Gender"), &fields)
     }
 
     fn speech(&self) -> Markup {

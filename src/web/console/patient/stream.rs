@@ -8,16 +8,19 @@ use maud::{Markup, html};
 
 use crate::base::Private;
 use crate::base::clock::civil;
-use crate::base::id::AttemptId;
+use crate::base::id::{AttemptId, CaseId};
 use crate::campaign::{Attempt, AttemptState};
 use crate::escalation::case::FactSource;
-use crate::escalation::{Fact, Priority};
+use crate::escalation::{EventKind, Fact, Priority};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::{Channel, Observation};
 use crate::registry::{Pause, Right, Signed};
-use crate::store::{CaseView, Health, Observed, PatientChange};
+use crate::store::{CaseEvent, CaseView, Change, Health, ListedIn, Observed, PatientChange};
+use crate::tape::{Recording, State};
 use crate::web::auth::Viewer;
+use crate::web::console::cases::text_of;
 use crate::web::console::patient::{STREAM_DAYS, Timeline, words};
+use crate::web::console::words::deleted;
 use crate::web::ui::{self, Icon, badge, icon};
 
 /// What a thing in the stream is.
@@ -27,7 +30,9 @@ pub(super) enum Kind {
     Observation,
     /// Attempts.
     Call,
-    /// Cases.
+    /// What was recorded of calls.
+    Recording,
+    /// Cases, and what happened to them.
     Case,
     /// Notes by staff.
     Note,
@@ -36,12 +41,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Observation, Self::Call, Self::Case, Self::Note, Self::Setting];
+    const ALL: [Self; 6] =
+        [Self::Observation, Self::Call, Self::Recording, Self::Case, Self::Note, Self::Setting];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Observation => "observation",
             Self::Call => "call",
+            Self::Recording => "recording",
             Self::Case => "case",
             Self::Note => "note",
             Self::Setting => "setting",
@@ -56,6 +63,7 @@ impl Kind {
         let (ja, en) = match self {
             Self::Observation => ("観察", "Observations"),
             Self::Call => ("架電", "Calls"),
+            Self::Recording => ("録音", "Recordings"),
             Self::Case => ("対応", "Cases"),
             Self::Note => ("メモ", "Notes"),
             Self::Setting => ("設定・休止", "Settings"),
@@ -67,6 +75,7 @@ impl Kind {
         match self {
             Self::Observation => Icon::Pulse,
             Self::Call => Icon::Phone,
+            Self::Recording => Icon::Voice,
             Self::Case => Icon::Alert,
             Self::Note => Icon::Note,
             Self::Setting => Icon::Settings,
@@ -75,7 +84,7 @@ impl Kind {
 
     /// Whether it tells of the state of health.
     fn is_health(self) -> bool {
-        matches!(self, Self::Observation | Self::Case | Self::Note)
+        matches!(self, Self::Observation | Self::Recording | Self::Case | Self::Note)
     }
 }
 
@@ -169,13 +178,20 @@ fn items(viewer: &Viewer, timeline: &Timeline) -> Vec<Item> {
     for change in &timeline.plan.changes {
         items.push(change_item(viewer, change));
     }
+    for list in &timeline.plan.lists {
+        items.push(list_item(viewer, list));
+    }
     for pause in &timeline.plan.pauses {
         items.extend(pause_items(viewer, pause));
     }
     if let Some(health) = &timeline.health {
         items.extend(reports(viewer, timeline, health));
-        for view in &health.cases {
-            items.extend(case_items(viewer, view));
+        for recording in &health.recordings {
+            items.push(recording_item(viewer, recording));
+        }
+        for (case, event) in &health.case_events {
+            let view = health.cases.iter().find(|view| view.case.id == *case);
+            items.push(case_item(viewer, *case, view, event));
         }
         for note in &health.notes {
             let body = html! {
@@ -262,36 +278,121 @@ fn pause_items(viewer: &Viewer, pause: &Pause) -> impl Iterator<Item = Item> {
     [Item { at: pause.begun.at, kind: Kind::Setting, body: begun }].into_iter().chain(ended)
 }
 
-// --- cases
-
-fn case_items(viewer: &Viewer, view: &CaseView) -> Vec<Item> {
-    let href = format!("/cases/{}", view.case.id);
-    let opened = html! {
-        p {
-            (ui::priority(viewer, view.case.priority)) " "
-            a href=(href) { (viewer.say("対応が必要になりました", "A case was opened")) }
+/// A list that brought the patient in or changed them: what it said stands in the list.
+fn list_item(viewer: &Viewer, list: &ListedIn) -> Item {
+    let what = match list.change {
+        Change::Created => viewer.say("一覧の取り込みで登録", "Enrolled by a list"),
+        Change::Updated | Change::Unchanged => {
+            viewer.say("一覧の取り込みで変更", "Changed by a list")
         }
-        ul.plain {
-            @for fact in &view.case.facts {
-                li { (words::clock(fact.at)) " " (fact.text) }
+    };
+    let place =
+        viewer.say(&format!("{}行目", list.line), &format!("line {}", list.line)).to_owned();
+    let body = html! {
+        p {
+            (badge("badge muted", Icon::Import, what)) " "
+            @if viewer.may(Right::Import) {
+                a href=(format!("/import/{}", list.batch)) { (place) }
+            } @else { (place) }
+            @if list.is_undone {
+                " " span.muted { (viewer.say("その後、取り消されました", "taken back since")) }
+            }
+        }
+        (signature(viewer, &list.signed))
+    };
+    Item { at: list.signed.at, kind: Kind::Setting, body }
+}
+
+// --- recordings
+
+fn recording_item(viewer: &Viewer, recording: &Recording) -> Item {
+    let seconds = recording.duration().as_secs();
+    let can_be_heard = matches!(recording.state, State::Spooled | State::Stored);
+    let body = html! {
+        p {
+            (badge("badge muted", Icon::Voice, viewer.say("録音", "Recording"))) " "
+            @if recording.state == State::Running {
+                (viewer.say("録音中", "the call goes on"))
+            } @else {
+                (seconds / 60) ":" (format!("{:02}", seconds % 60))
+            }
+            " "
+            @if can_be_heard && viewer.may(Right::Listen) {
+                a href=(format!("/calls/{}", recording.attempt)) {
+                    (icon(Icon::Play)) (viewer.say("通話を聞く", "Listen"))
+                }
+            }
+            @if let Some((at, why)) = recording.deleted {
+                span.muted {
+                    (viewer.say("音声は削除済み", "the sound was deleted")) " ("
+                    (civil(at).strftime("%m/%d")) " " (viewer.tell(&deleted(why))) ")"
+                }
+            }
+        }
+        @if let Some(message) = &recording.message {
+            p {
+                @match &message.heard {
+                    None if can_be_heard => (badge(
+                        "badge caution", Icon::Voice,
+                        viewer.say("「伝えたいこと」あり・未聴取", "left a message, not heard yet"),
+                    )),
+                    None => (viewer.say("「伝えたいこと」あり", "left a message")),
+                    Some((by, at)) => span.small.muted {
+                        (viewer.say("「伝えたいこと」を聴取", "message heard")) " "
+                        (by) " " (civil(*at).strftime("%m/%d %H:%M"))
+                    }
+                }
+            }
+        }
+        @if let (Some((_, until)), None) = (recording.kept, recording.deleted) {
+            p.small.muted {
+                (viewer.say("保存期限", "kept until")) " " (civil(until).date())
+                @if let Some(hold) = &recording.hold {
+                    " · " (viewer.say("保全中", "held")) ": " (hold.reason)
+                }
             }
         }
     };
-    let mut items = vec![Item { at: view.case.opened_at, kind: Kind::Case, body: opened }];
-    if let Some((by, at)) = &view.acknowledged {
-        let body = html! { p { a href=(href) { (viewer.say("対応を開始", "Taken")) } " " (by) } };
-        items.push(Item { at: *at, kind: Kind::Case, body });
-    }
-    if let Some((by, at, resolution)) = &view.resolved {
-        let body = html! {
-            p {
-                (badge("badge good", Icon::Check, viewer.say("対応終了", "Closed"))) " "
-                a href=(href) { (resolution) } " " (by)
+    Item { at: recording.started_at, kind: Kind::Recording, body }
+}
+
+// --- cases
+
+/// A line of a case; with its findings where it begins.
+fn case_item(viewer: &Viewer, case: CaseId, view: Option<&CaseView>, event: &CaseEvent) -> Item {
+    let href = format!("/cases/{case}");
+    let text = text_of(viewer, event);
+    let facts = match (event.kind, view) {
+        (EventKind::Opened, Some(view)) => view.case.facts.as_slice(),
+        _ => &[],
+    };
+    let body = html! {
+        p {
+            @if let Some(priority) = event.priority { (ui::priority(viewer, priority)) " " }
+            @match event.kind {
+                EventKind::Resolved => {
+                    (badge("badge good", Icon::Check, viewer.say("対応終了", "Closed"))) " "
+                    a href=(href) { (viewer.say("対応の記録", "The case")) }
+                }
+                EventKind::Opened => {
+                    a href=(href) { (viewer.say("対応が必要になりました", "A case was opened")) }
+                }
+                kind => a href=(href) { (viewer.tell(&kind.name())) },
             }
-        };
-        items.push(Item { at: *at, kind: Kind::Case, body });
-    }
-    items
+            @if let Some(due) = event.due_at {
+                " " (viewer.say("期限", "due")) " " (civil(due).strftime("%m/%d %H:%M"))
+            }
+        }
+        @if facts.is_empty() {
+            @if !text.is_empty() { p.words { (text) } }
+        } @else {
+            ul.plain { @for fact in facts { li { (words::clock(fact.at)) " " (fact.text) } } }
+        }
+        @if let Some((_, name)) = &event.by {
+            p.small.muted { (viewer.say("記入", "By")) " " (name.expose()) }
+        }
+    };
+    Item { at: event.at, kind: Kind::Case, body }
 }
 
 // --- observations

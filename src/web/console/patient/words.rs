@@ -9,7 +9,7 @@ use crate::call::{Completion, Disposition, Respondent};
 use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
-use crate::registry::{PhoneRole, RiskFlag};
+use crate::registry::{Gender, PhoneRole, RiskFlag};
 use crate::store::{Setting, Way};
 use crate::tape::Consent;
 use crate::web::auth::Viewer;
@@ -194,6 +194,7 @@ pub(super) const fn setting(setting: Setting) -> Bilingual {
         Setting::Clinic => Bilingual::fixed("委託医療機関", "Clinic"),
         Setting::Contacts => Bilingual::fixed("連絡先", "Contacts"),
         Setting::RecordingConsent => Bilingual::fixed("録音の同意", "Consent to recording"),
+        Setting::Gender => Bilingual::fixed("性別", "Gender"),
     }
 }
 
@@ -210,6 +211,10 @@ pub(super) fn setting_value(viewer: &Viewer, setting: Setting, value: &str) -> S
         Setting::RecordingConsent => match Consent::parse(value) {
             Some(said) => viewer.tell(&consent(said)).to_owned(),
             None => value.to_owned(),
+        },
+        Setting::Gender => match Gender::parse(value) {
+            Some(gender) => viewer.tell(&gender.name()).to_owned(),
+            None => viewer.say("未記入", "not told").to_owned(),
         },
         Setting::LastDay | Setting::ObservationEnd | Setting::Clinic => value.to_owned(),
     }
