@@ -100,8 +100,9 @@ mod tests {
 
     #[test]
     fn the_two_texts_differ_in_the_names_of_types_only() {
-        // Triggers have no common form; the conformance tests hold them to the same effect.
-        let common = |text: &'static str| text.split("-- The two databases write triggers").next();
+        // Triggers, and checks that become wider, have no common form; the conformance tests hold
+        // them to the same effect.
+        let common = |text: &'static str| text.split("-- The two databases ").next();
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
             let translated = common(sqlite).map(|text| {
                 text.replace(") strict;", ");")
