@@ -107,6 +107,7 @@ const UNIQUE: &[(&str, &str)] = &[
     ("health_center.code", "health_center_code"),
     ("patient.health_center_id, patient.registration_number", "patient_registration"),
     ("clinic.health_center_id, clinic.code", "clinic_code"),
+    ("campaign.health_center_id, campaign.name", "campaign_name"),
     ("staff.login", "staff_login"),
     ("staff.oidc_issuer, staff.oidc_subject", "staff_subject"),
     ("api_token.hash", "api_token_hash"),
