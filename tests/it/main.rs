@@ -4,6 +4,7 @@ mod account;
 mod accounts_by_hand;
 mod api;
 mod browser;
+mod campaigns;
 mod carrier;
 mod cases;
 mod console;
