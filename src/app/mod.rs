@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod call;
+mod campaign;
 mod check;
 mod clock;
 mod console;
@@ -75,6 +76,8 @@ enum Command {
     Rekey(Configured),
     /// 設定・音声・問診票・データベース・回線を一度に点検する / Check everything at once
     Check(Configured),
+    /// 架電計画を見る・始める・止める / See, start and stop campaigns
+    Campaign(campaign::Options),
     /// 職員のアカウント / Accounts of the staff
     Staff(staff::Options),
     /// 監査の記録を検証・書き出す / Verify or export the chain of events
@@ -181,6 +184,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Listen(options) => listen::run(options).await,
         Command::Rekey(configured) => rekey::run(configured.load()?).await,
         Command::Check(configured) => check::run(&configured).await,
+        Command::Campaign(options) => campaign::run(options).await,
         Command::Staff(options) => staff::run(options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Bench(options) => bench::run(options).await,

@@ -4,6 +4,8 @@
 pub mod attempt;
 pub mod book;
 pub mod calendar;
+pub mod capacity;
+pub mod example;
 mod minutes;
 pub mod outlook;
 pub mod pacing;

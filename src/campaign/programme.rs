@@ -176,6 +176,18 @@ impl Action {
         Self::ALL.into_iter().find(|action| action.as_str() == text)
     }
 
+    /// The action as the audit tells it.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Publish => "campaign.published",
+            Self::Start => "campaign.started",
+            Self::Pause => "campaign.paused",
+            Self::Resume => "campaign.resumed",
+            Self::End => "campaign.ended",
+            Self::Archive => "campaign.archived",
+        }
+    }
+
     /// For people.
     pub fn label(self) -> Bilingual {
         let (ja, en) = match self {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::civil::{Date, Weekday};
 
-use crate::base::Private;
 use crate::base::id::CampaignId;
+use crate::base::{Bilingual, Private};
 
 /// How a patient is to be reached.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -46,6 +46,17 @@ pub enum Held {
     Staff,
     /// A doctor ordered it.
     DoctorsOrder,
+}
+
+impl Held {
+    /// For people.
+    pub fn reason(self) -> Bilingual {
+        match self {
+            Self::Web => Bilingual::fixed("Web で報告", "reports on the Web"),
+            Self::Staff => Bilingual::fixed("職員が連絡", "staff call"),
+            Self::DoctorsOrder => Bilingual::fixed("医師の指示", "a doctor's order"),
+        }
+    }
 }
 
 /// By which way a patient reports. Whatever it is, a report by another way counts.

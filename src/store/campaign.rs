@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -9,6 +10,7 @@ use sqlx::AnyConnection;
 
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{CampaignId, HealthCenterId};
+use crate::campaign::capacity::Measured;
 use crate::campaign::programme::{Action, Caps, State, Version};
 use crate::campaign::{Book, Calendar, Campaign, Terms};
 use crate::registry::{AuditEntry, HealthCenter};
@@ -534,6 +536,43 @@ impl Within<'_> {
             .collect()
     }
 
+    /// How many calls each campaign of the centre has under way.
+    pub async fn lines_by_campaign(&self) -> Result<HashMap<CampaignId, u32>, StoreError> {
+        const LIVE: &str = "select a.campaign_id, count(*) as n from attempt a \
+            join campaign c on c.id = a.campaign_id where a.state in ('dialing', 'talking') \
+            and c.health_center_id = $1 group by a.campaign_id";
+        let mut session = self.store.glance().await?;
+        let rows =
+            sqlx::query(LIVE).bind(self.center_text()).fetch_all(session.connection()).await?;
+        counts(&rows)
+    }
+
+    /// What the centre's calls since then were like; those that reached no telephone are left out.
+    pub async fn measured_calls(&self, since: Timestamp) -> Result<Measured, StoreError> {
+        const MEASURE: &str = "select count(*) as calls, count(a.answered_at) as answered, \
+            cast(coalesce(sum(case when a.answered_at is null then 0 \
+            else a.ended_at - a.dialed_at end), 0) as bigint) as talked, \
+            cast(coalesce(sum(case when a.answered_at is null then a.ended_at - a.dialed_at \
+            else 0 end), 0) as bigint) as rang \
+            from attempt a join patient p on p.id = a.patient_id \
+            where a.ended_at >= $2 and p.health_center_id = $1 and a.disposition not in \
+            ('congestion', 'trunk_error', 'cancelled', 'interrupted')";
+        let mut session = self.store.glance().await?;
+        let row = sqlx::query(MEASURE)
+            .bind(self.center_text())
+            .bind(millis(since))
+            .fetch_one(session.connection())
+            .await?;
+        let fields = Fields::new("attempt", &row);
+        let together = |column| fields.integer(column).map(Duration::from_millis);
+        Ok(Measured {
+            calls: fields.integer("calls")?,
+            answered: fields.integer("answered")?,
+            talked: together("talked")?,
+            rang: together("rang")?,
+        })
+    }
+
     /// The days on which the centre is closed, from yesterday on.
     pub async fn closures(&self, now: Timestamp) -> Result<Calendar, StoreError> {
         Ok(self.store.campaigns(now).await?.calendar(self.center()))
@@ -663,7 +702,7 @@ pub(super) async fn open_campaigns(
     }
     if book.campaigns().any(|one| one.caps.calls_per_minute.is_some()) {
         let rows = sqlx::query(DIALED)
-            .bind(millis(now - std::time::Duration::from_mins(1)))
+            .bind(millis(now - Duration::from_mins(1)))
             .fetch_all(connection)
             .await?;
         dialed = counts(&rows)?;
@@ -712,7 +751,7 @@ pub(super) async fn load(
     let live = Fields::new("attempt", &row).integer("n")?;
     let row = sqlx::query(DIALED)
         .bind(trunk)
-        .bind(millis(now - std::time::Duration::from_mins(1)))
+        .bind(millis(now - Duration::from_mins(1)))
         .fetch_one(connection)
         .await?;
     Ok((live, Fields::new("attempt", &row).integer("n")?))

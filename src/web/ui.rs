@@ -25,6 +25,8 @@ pub enum Section {
     Patients,
     /// 架電計画
     Plan,
+    /// 架電の設計
+    Campaigns,
     /// 取り込み
     Import,
     /// 音声
@@ -62,7 +64,7 @@ const fn entry(
     Entry { section, href, rights, name, icon }
 }
 
-const MENU: [Entry; 13] = [
+const MENU: [Entry; 14] = [
     entry(Section::Today, "/", &[], Bilingual::fixed("今日", "Today"), Icon::Today),
     entry(
         Section::Health,
@@ -99,6 +101,13 @@ const MENU: [Entry; 13] = [
         &[Right::SeePlan],
         Bilingual::fixed("架電計画", "Plan of calls"),
         Icon::Phone,
+    ),
+    entry(
+        Section::Campaigns,
+        "/campaigns",
+        &[Right::SeePlan],
+        Bilingual::fixed("架電の設計", "Campaigns"),
+        Icon::Clock,
     ),
     entry(
         Section::Import,

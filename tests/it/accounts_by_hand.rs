@@ -10,14 +10,14 @@ use tempfile::TempDir;
 use crate::postgres;
 
 /// A folder with a database in it.
-struct Host(TempDir);
+pub(crate) struct Host(TempDir);
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self) -> &Path {
+    pub(crate) fn file(&self) -> &Path {
         self.0.path()
     }
 
@@ -34,14 +34,14 @@ impl Host {
             .unwrap()
     }
 
-    fn good(&self, arguments: &[&str]) -> String {
+    pub(crate) fn good(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{arguments:?}: {told}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn bad(&self, arguments: &[&str]) -> String {
+    pub(crate) fn bad(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{arguments:?}");
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()

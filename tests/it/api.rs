@@ -238,6 +238,36 @@ async fn calls_are_stopped_by_anybody_and_resumed_by_those_who_saw_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_paused_with_a_reason_by_those_who_may() {
+    let console = Console::open().await;
+    let rights = [Right::SeePlan, Right::ChangePlan];
+    let scheduler = Program::new(&console, Role::Scheduler, &rights).await;
+    let reader = Program::new(&console, Role::Scheduler, &rights[..1]).await;
+    let now = console.desk.clock.now().timestamp;
+    console.desk.store.ensure_campaigns(now, &console.desk.terms).await.unwrap();
+    let all = reader.get("/campaigns").await.is(200);
+    let first = &all.body["items"][0];
+    assert_eq!((&first["state"], &first["version"]["number"]), (&json!("running"), &json!(1)));
+    let one = format!("/campaigns/{}", first["id"].as_str().unwrap());
+    let act = format!("{one}/act");
+    let pause = json!({"action": "pause", "reason": "点検"});
+    reader.post(&act, "c1", &pause).await.is(403);
+    assert_eq!(
+        scheduler.post(&act, "c1", &json!({"action": "pause"})).await.is(422).problem(),
+        "invalid"
+    );
+    scheduler.post(&act, "c2", &json!({"action": "publish"})).await.is(422);
+    scheduler.post(&act, "c3", &json!({"action": "end", "reason": "x"})).await.is(422);
+    let stale = [("idempotency-key", "c4"), ("if-match", "\"0\"")];
+    scheduler.send(Method::POST, &act, &stale, Some(&pause)).await.is(412);
+    let paused = scheduler.post(&act, "c5", &pause).await.is(200);
+    assert_eq!(paused.body["state"], json!("paused"));
+    scheduler.post(&act, "c6", &pause).await.is(409);
+    assert_eq!(reader.get(&one).await.is(200).body["state"], json!("paused"));
+    scheduler.post("/campaigns/nobody/act", "c7", &pause).await.is(404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_scopes_and_clinics_bound_what_a_token_reaches() {
     let console = Console::open().await;
     let nurse = Program::new(&console, Role::Nurse, &NURSE).await;

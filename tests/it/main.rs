@@ -5,6 +5,7 @@ mod accounts_by_hand;
 mod api;
 mod browser;
 mod campaign_weeks;
+mod campaigns;
 mod carrier;
 mod cases;
 mod console;

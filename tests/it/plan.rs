@@ -80,9 +80,9 @@ claims! {
     an_engineer_sees_lines_and_no_patient
 }
 
-const DAY: Date = date(2026, 11, 25);
+pub(crate) const DAY: Date = date(2026, 11, 25);
 
-fn at(hour: i8, minute: i8) -> Timestamp {
+pub(crate) fn at(hour: i8, minute: i8) -> Timestamp {
     timestamp(DAY.at(hour, minute, 0, 0))
 }
 
@@ -91,21 +91,21 @@ fn ten_o_clock() -> Now {
 }
 
 /// A health centre, another one, and their console at ten in the morning.
-struct Office {
-    desk: Desk,
-    home: HealthCenterId,
-    other: HealthCenterId,
+pub(crate) struct Office {
+    pub(crate) desk: Desk,
+    pub(crate) home: HealthCenterId,
+    pub(crate) other: HealthCenterId,
     _folder: Option<TempDir>,
 }
 
 impl Office {
-    async fn on_sqlite() -> Self {
+    pub(crate) async fn on_sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("mimamori.db").display());
         Self::open(&url, Some(folder)).await
     }
 
-    async fn on_postgres(claim: &str) -> Option<Self> {
+    pub(crate) async fn on_postgres(claim: &str) -> Option<Self> {
         let url = postgres::fresh_database(claim).await?;
         Some(Self::open(&url, None).await)
     }
@@ -127,16 +127,21 @@ impl Office {
         Self { desk, home, other, _folder: folder }
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.desk.store
     }
 
-    fn within(&self) -> mimamori::store::Within<'_> {
+    pub(crate) fn within(&self) -> mimamori::store::Within<'_> {
         self.store().within(Scope { center: self.home, clinic: None })
     }
 
     /// Somebody of a centre who is signed in.
-    async fn person(&self, login: &str, role: Role, center: HealthCenterId) -> Person<'_> {
+    pub(crate) async fn person(
+        &self,
+        login: &str,
+        role: Role,
+        center: HealthCenterId,
+    ) -> Person<'_> {
         let health_center = role.sees_patients().then_some(center);
         let staff = Staff {
             id: self.store().mint(at(0, 0)),
@@ -175,11 +180,11 @@ impl Office {
         Person { office: self, login: login.to_owned() }
     }
 
-    async fn scheduler(&self) -> Person<'_> {
+    pub(crate) async fn scheduler(&self) -> Person<'_> {
         self.person("hana", Role::Scheduler, self.home).await
     }
 
-    async fn audited(&self, action: &str) -> usize {
+    pub(crate) async fn audited(&self, action: &str) -> usize {
         let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
         self.store().audit_events(&filter, 100).await.unwrap().len()
     }
@@ -189,7 +194,7 @@ impl Office {
     }
 
     /// The patient with this number.
-    async fn patient(&self, number: &str) -> Option<PatientId> {
+    pub(crate) async fn patient(&self, number: &str) -> Option<PatientId> {
         let patients = self.store().patients(self.home).await.unwrap();
         patients.iter().find(|one| one.registration_number == number).map(|one| one.id)
     }
@@ -206,7 +211,7 @@ impl Office {
     }
 
     /// A slot of the patient that is due now, with its attempt under way.
-    async fn called(&self, number: &str) {
+    pub(crate) async fn called(&self, number: &str) {
         let patient = self.patient(number).await.unwrap();
         let episode = self.within().episode_of(patient).await.unwrap().unwrap();
         let slot = NewSlot {
@@ -236,7 +241,7 @@ impl Office {
     }
 
     /// How many calls the worker takes at ten.
-    async fn claim(&self) -> usize {
+    pub(crate) async fn claim(&self) -> usize {
         let claimant = Claimant {
             node: "one".to_owned(),
             lease: Duration::from_mins(1),
@@ -263,9 +268,9 @@ async fn centre(store: &Store, code: &str) -> HealthCenterId {
 }
 
 /// Somebody before the console.
-struct Person<'o> {
-    office: &'o Office,
-    login: String,
+pub(crate) struct Person<'o> {
+    pub(crate) office: &'o Office,
+    pub(crate) login: String,
 }
 
 impl Person<'_> {
@@ -286,17 +291,17 @@ impl Person<'_> {
         (parts.status, parts.headers, bytes)
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, String) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, String) {
         let (status, _, bytes) = self.ask(Request::get(path), Body::empty()).await;
         (status, String::from_utf8(bytes).unwrap())
     }
 
-    async fn post(&self, path: &str, fields: &str) -> (StatusCode, String) {
+    pub(crate) async fn post(&self, path: &str, fields: &str) -> (StatusCode, String) {
         let (status, _, bytes) = self.send(path, fields).await;
         (status, String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    async fn send(&self, path: &str, fields: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
+    pub(crate) async fn send(&self, path: &str, fields: &str) -> (StatusCode, HeaderMap, Vec<u8>) {
         let request =
             Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         self.ask(request, format!("csrf=csrf-{}&{fields}", self.login)).await
@@ -334,7 +339,7 @@ impl Person<'_> {
     }
 
     /// Brings a list and takes it over.
-    async fn import(&self, rows: &[&str]) -> ImportBatch {
+    pub(crate) async fn import(&self, rows: &[&str]) -> ImportBatch {
         let (_, id) = self.bring(list(rows).as_bytes()).await;
         let id = id.unwrap();
         assert_eq!(self.post(&format!("/import/{id}/take"), "").await.0, StatusCode::SEE_OTHER);
@@ -352,8 +357,10 @@ fn list(rows: &[&str]) -> String {
     format!("{head}\r\n{}\r\n", rows.join("\r\n"))
 }
 
-const HANA: &str = "A1,神崎花,カンザキ ハナ,S25.1.2,9012345678,2026/11/20,2026/12/1,9:30";
-const TARO: &str = "A2,山田太郎,ﾔﾏﾀﾞ ﾀﾛｳ,1971/3/4,080-1111-2222,2026/11/20,2026/12/1,14:30";
+pub(crate) const HANA: &str =
+    "A1,神崎花,カンザキ ハナ,S25.1.2,9012345678,2026/11/20,2026/12/1,9:30";
+pub(crate) const TARO: &str =
+    "A2,山田太郎,ﾔﾏﾀﾞ ﾀﾛｳ,1971/3/4,080-1111-2222,2026/11/20,2026/12/1,14:30";
 
 async fn a_cp932_list_with_errors_is_mended_taken_over_and_taken_back(office: Office) {
     let hana = office.scheduler().await;

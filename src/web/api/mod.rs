@@ -6,6 +6,7 @@
 
 #[expect(unused_qualifications, reason = "the macro of utoipa names types in full")]
 mod audit;
+mod campaigns;
 mod cases;
 mod dialing;
 mod gate;
@@ -59,6 +60,7 @@ const BASE: &str = "/api/v1";
         (name = "me", description = "Who the program is here / 自分"),
         (name = "patients", description = "Patients and what was observed of them / 患者と観察"),
         (name = "calls", description = "Calls, made and planned / 架電"),
+        (name = "campaigns", description = "By which terms patients are called / 架電の設計"),
         (name = "cases", description = "What a human must act on / 対応"),
         (name = "dialing", description = "The emergency stop / 緊急停止"),
         (name = "audit", description = "What was done / 監査"),
@@ -83,6 +85,7 @@ fn described() -> (Router<Desk>, utoipa::openapi::OpenApi) {
         .merge(patients::routes())
         .merge(reports::routes())
         .merge(plan::routes())
+        .merge(campaigns::routes())
         .merge(cases::routes())
         .merge(health::routes())
         .merge(dialing::routes())

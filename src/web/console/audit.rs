@@ -33,12 +33,13 @@ const PAGE: u32 = 100;
 const STRIDE: u32 = 1000;
 
 /// The words that actions begin with, and what they are about.
-const SUBJECTS: [(&str, Bilingual); 16] = [
+const SUBJECTS: [(&str, Bilingual); 17] = [
     ("session.", Bilingual::fixed("ログイン", "Signing in")),
     ("patient.", Bilingual::fixed("患者の閲覧・変更", "Patients")),
     ("health.", Bilingual::fixed("健康状態一覧", "State of health")),
     ("case.", Bilingual::fixed("対応", "Cases")),
     ("recording.", Bilingual::fixed("録音", "Recordings")),
+    ("campaign.", Bilingual::fixed("架電の設計", "Campaigns")),
     ("plan.", Bilingual::fixed("架電計画", "Plan of calls")),
     ("list.", Bilingual::fixed("取り込み", "Imports")),
     ("prompt.", Bilingual::fixed("音声", "Prompts")),

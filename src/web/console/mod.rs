@@ -3,6 +3,7 @@
 mod account;
 pub mod audit;
 mod calls;
+mod campaigns;
 mod cases;
 mod health;
 mod import;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(audit::routes())
         .merge(health::routes())
         .merge(calls::routes())
+        .merge(campaigns::routes())
         .merge(cases::routes())
         .merge(import::routes())
         .merge(patient::routes())

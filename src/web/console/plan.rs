@@ -304,6 +304,9 @@ impl Shown<'_> {
                     @if let Some(reason) = &day.paused {
                         (ui::badge("badge muted", Icon::Pause, self.say("休止中", "Paused")))
                         div.small { (reason.expose()) }
+                    } @else if let Some(held) = day.episode.arrangement.held() {
+                        (ui::badge("badge muted", Icon::Person, self.say("自動で発信しない", "No machine calls")))
+                        div.small { (self.viewer.tell(&held.reason())) }
                     } @else { (self.next(next, &slots)) }
                 }
                 @if self.may_change() { td { (self.actions(day, &slots)) } }

@@ -1,17 +1,18 @@
-//! 設定: what a centre sets for itself: its hours, the desk that patients are told to call, and which
-//! recordings are kept.
+//! 設定: what a centre sets for itself: its hours, the desk that patients are told to call, the days on
+//! which it is closed, and which recordings are kept.
 
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use jiff::civil::Time;
+use jiff::civil::{Date, Time};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::base::Bilingual;
-use crate::campaign::Window;
+use crate::base::clock::civil;
 use crate::campaign::window::{EARLIEST, LATEST};
+use crate::campaign::{Calendar, Window};
 use crate::registry::{AuditEntry, Right};
 use crate::store::{CenterSettings, Within};
 use crate::tape::{Keep, Policy};
@@ -22,10 +23,14 @@ use crate::web::ui::{self, Section};
 
 const TITLE: Bilingual = Bilingual::fixed("保健所の設定", "Settings of the centre");
 
+/// A reason for a closure is a word or two.
+const LONGEST_REASON: usize = 100;
+
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .route("/settings", get(settings).post(set))
         .route("/settings/recordings", post(set_recordings))
+        .route("/settings/closures", post(set_closure))
 }
 
 fn within<'a>(desk: &'a Desk, viewer: &Viewer) -> Result<Within<'a>, Fault> {
@@ -34,7 +39,9 @@ fn within<'a>(desk: &'a Desk, viewer: &Viewer) -> Result<Within<'a>, Fault> {
 }
 
 async fn settings(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault> {
-    let center = within(&desk, &viewer)?.health_center().await?;
+    let within = within(&desk, &viewer)?;
+    let center = within.health_center().await?;
+    let calendar = within.closures(viewer.now).await?;
     let policy = desk.store.recording_policy(center.id).await?;
     let say = |ja, en| viewer.say(ja, en);
     Ok(ui::page(
@@ -75,9 +82,51 @@ async fn settings(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fa
                     "What is saved here holds against the configuration, from the next call on.",
                 )) }
             }
+            (closures(&viewer, &calendar))
             (recordings(&viewer, policy))
         },
     ))
+}
+
+/// Days on which the centre is closed; what campaigns do then is part of their terms.
+fn closures(viewer: &Viewer, calendar: &Calendar) -> Markup {
+    let say = |ja, en| viewer.say(ja, en);
+    let today = civil(viewer.now).date();
+    html! {
+        section.card {
+            h2 { (say("休業日", "Days on which the centre is closed")) }
+            p.hint { (say(
+                "祝日は入力不要です。祝日と休業日に電話するかどうかは「架電の設計」で決めます。",
+                "Public holidays are known. Whether we call on these days is decided by each campaign.",
+            )) }
+            @if calendar.closures().is_empty() {
+                (ui::empty(say("登録された休業日はありません。", "None.")))
+            } @else {
+                div.scroll tabindex="0" { table {
+                    thead { tr {
+                        th scope="col" { (say("日付", "Day")) }
+                        th scope="col" { (say("理由", "Reason")) }
+                        th scope="col" { (say("操作", "Actions")) }
+                    } }
+                    tbody { @for (day, reason) in calendar.closures() { tr {
+                        th.nowrap scope="row" { (day) }
+                        td { (reason) }
+                        td { form method="post" action="/settings/closures" {
+                            (ui::csrf(viewer))
+                            input type="hidden" name="date" value=(day);
+                            button type="submit" aria-label={ (day) " " (say("取り消す", "Remove")) } { (say("取り消す", "Remove")) }
+                        } }
+                    } } }
+                } }
+            }
+            form.row method="post" action="/settings/closures" {
+                (ui::csrf(viewer))
+                label { (say("日付", "Day")) input type="date" name="date" required min=(today); }
+                label { (say("理由", "Reason")) input name="reason" required maxlength=(LONGEST_REASON); }
+                button.primary type="submit" { (say("休業日を追加", "Add the day")) }
+            }
+        }
+    }
 }
 
 fn recordings(viewer: &Viewer, policy: Option<Policy>) -> Markup {
@@ -186,6 +235,35 @@ async fn set_recordings(
     desk.store.set_recording_policy(viewer.now, center, policy, &by).await?;
     desk.store.audit(viewer.now, &entry).await?;
     Ok(done("/settings", viewer.say("保存しました。", "Saved.")))
+}
+
+/// A day on which the centre is closed; without a reason, it is open again.
+#[derive(Debug, Deserialize)]
+struct Closed {
+    date: Date,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+async fn set_closure(
+    State(desk): State<Desk>,
+    Posted { viewer, form }: Posted<Closed>,
+) -> Result<Response, Fault> {
+    let within = within(&desk, &viewer)?;
+    let reason = form.reason.as_deref().map(str::trim);
+    let today = civil(viewer.now).date();
+    let is_reason = |text: &str| (1..=LONGEST_REASON).contains(&text.chars().count());
+    if reason.is_some_and(|reason| !is_reason(reason) || form.date < today) {
+        return Err(Fault::Invalid(Bilingual::fixed(
+            "今日以降の日付と、100文字以内の理由を入力してください。",
+            "Please give a day that is not over, and a reason of at most 100 characters.",
+        )));
+    }
+    let action = if reason.is_some() { "center.closed" } else { "center.opened" };
+    let detail = reason.unwrap_or_default().to_owned();
+    let entry = AuditEntry { detail, ..viewer.audit(action) };
+    within.set_closure(viewer.now, form.date, reason, &entry).await?;
+    Ok(done("/settings", viewer.say("休業日を変更しました。", "The closures are changed.")))
 }
 
 fn checked(form: &Filled) -> Result<CenterSettings, Fault> {

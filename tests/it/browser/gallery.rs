@@ -63,6 +63,8 @@ fn name(role: Role, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_is_clean_in_both_languages() {
     let console = Console::open().await;
+    let now = console.desk.clock.now().timestamp;
+    console.desk.store.ensure_campaigns(now, &console.desk.terms).await.expect("a campaign");
     let claim = "the gallery of pages";
     let Some(browser) = Browser::open(claim, &console.base).await else { return };
     let mut findings = Findings::default();

@@ -8,10 +8,11 @@ use mimamori::registry::Role;
 use crate::web::{Office, PASSWORD};
 
 /// Each page and the roles that may open it.
-const PAGES: [(&str, &[Role]); 10] = [
+const PAGES: [(&str, &[Role]); 11] = [
     ("/", &Role::ALL),
     ("/patients", &[Role::Scheduler, Role::Nurse, Role::Supervisor, Role::Clinic]),
     ("/plan", &[Role::Scheduler, Role::Nurse, Role::Supervisor]),
+    ("/campaigns", &[Role::Scheduler, Role::Nurse, Role::Supervisor]),
     ("/import", &[Role::Scheduler, Role::Supervisor]),
     ("/prompts", &[Role::Scheduler, Role::Supervisor, Role::Engineer]),
     ("/account", &Role::ALL),

@@ -1,0 +1,149 @@
+//! `mimamori campaign`: the campaigns of a centre from the command line of the host.
+
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use crate::app::{Configured, clock, open_store};
+use crate::base::clock::civil;
+use crate::campaign::Campaign;
+use crate::campaign::programme::Action;
+use crate::registry::{Actor, AuditEntry, HealthCenter, Scope};
+use crate::store::{CampaignChange, Store, StoreError, Within};
+
+/// What is done to which centre's campaigns.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    #[command(flatten)]
+    configured: Configured,
+    /// 保健所のコード / The code of the health centre
+    #[arg(long, value_name = "CODE")]
+    center: String,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// 架電計画の一覧 / List the campaigns
+    List,
+    /// 有効な版の内容 / Show the terms that are in force
+    Show(Named),
+    /// 開始する / Start it
+    Start(Act),
+    /// 一時停止する(理由が必要) / Pause it; a reason is needed
+    Pause(Act),
+    /// 再開する / Let it go on
+    Resume(Act),
+    /// 終了する(理由が必要) / End it; a reason is needed
+    End(Act),
+}
+
+#[derive(Args, Debug)]
+struct Named {
+    /// 名前 / The name
+    name: String,
+}
+
+#[derive(Args, Debug)]
+struct Act {
+    /// 名前 / The name
+    name: String,
+    /// 理由 / The reason
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+/// Who did it, where nobody is signed in.
+const BY: &str = "コマンド / command line";
+
+/// Does it.
+pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let now = clock::host().now().timestamp;
+    let center = center(&store, &options.center).await?;
+    let within = store.within(Scope { center: center.id, clinic: None });
+    match options.what {
+        What::List => {
+            for campaign in within.campaigns(now).await? {
+                writeln!(stdout(), "{}", line(&campaign))?;
+            }
+        }
+        What::Show(named) => {
+            let campaign = find(&within, now, &named.name).await?;
+            writeln!(stdout(), "{}", line(&campaign))?;
+            if let Some(version) = &campaign.version {
+                writeln!(stdout(), "{}", serde_json::to_string_pretty(&*version.terms)?)?;
+            }
+        }
+        What::Start(act) => self::act(&within, now, Action::Start, &act).await?,
+        What::Pause(act) => self::act(&within, now, Action::Pause, &act).await?,
+        What::Resume(act) => self::act(&within, now, Action::Resume, &act).await?,
+        What::End(act) => self::act(&within, now, Action::End, &act).await?,
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn center(store: &Store, code: &str) -> anyhow::Result<HealthCenter> {
+    let found = store.health_center(code).await?;
+    found.with_context(|| format!("保健所が見つかりません / no such health centre: {code}"))
+}
+
+async fn find(within: &Within<'_>, now: Timestamp, name: &str) -> anyhow::Result<Campaign> {
+    let campaigns = within.campaigns(now).await?;
+    let found = campaigns.into_iter().find(|campaign| campaign.name == name);
+    found.with_context(|| format!("架電計画が見つかりません / no such campaign: {name}"))
+}
+
+/// A campaign on one line: name, state, version.
+fn line(campaign: &Campaign) -> String {
+    let label = campaign.state.label();
+    let version = campaign.version.as_ref().map_or_else(
+        || "版なし / no version".to_owned(),
+        |version| {
+            let from = civil(version.effective_at).strftime("%Y-%m-%d %H:%M");
+            format!("第{}版 / version {} ({from}〜)", version.number, version.number)
+        },
+    );
+    format!("{}\t{} / {}\t{version}", campaign.name, label.ja, label.en)
+}
+
+async fn act(within: &Within<'_>, now: Timestamp, action: Action, act: &Act) -> anyhow::Result<()> {
+    let reason = act.reason.trim();
+    if matches!(action, Action::Pause | Action::End) && reason.is_empty() {
+        bail!("理由を --reason で書いてください / please give a --reason");
+    }
+    let campaign = find(within, now, &act.name).await?;
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: Some(within.center()),
+        action: action.done(),
+        patient: None,
+        object: String::new(),
+        detail: reason.to_owned(),
+    };
+    let change = CampaignChange { by: BY, reason, entry: &entry };
+    let state = match within.act_on_campaign(now, campaign.id, action, &change).await {
+        Err(StoreError::Stale { .. }) => {
+            let (state, action) = (campaign.state.label(), action.label());
+            bail!(
+                "「{}」の計画は{}できません / a campaign that is {} cannot do this: {}",
+                state.ja,
+                action.ja,
+                state.en,
+                action.en
+            );
+        }
+        Err(StoreError::Conflict { .. }) => bail!(
+            "ほかの計画に入っていない方の計画なので、終了できません / \
+             it is the campaign of all who are in no other one, and cannot end"
+        ),
+        done => done?.label(),
+    };
+    writeln!(stdout(), "{}: {} / {}", campaign.name, state.ja, state.en)?;
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! What a scheduler, and those who are none, can do to campaigns: drafts, versions, states, caps and
+//! closures, asked over HTTP as a browser asks, on both databases.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use axum::http::StatusCode;
+use jiff::civil::{date, time};
+use mimamori::base::address;
+use mimamori::base::id::CampaignId;
+use mimamori::campaign::Terms;
+use mimamori::campaign::programme::State;
+use mimamori::registry::{HealthCenter, Role};
+use mimamori::store::Store;
+
+use crate::accounts_by_hand::Host;
+use crate::plan::{HANA, Office, TARO, at};
+
+macro_rules! claims {
+    ($($claim:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $claim() {
+                super::$claim(super::Office::on_sqlite().await).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $claim() {
+                if let Some(office) = super::Office::on_postgres(stringify!($claim)).await {
+                    super::$claim(office).await;
+                }
+            })*
+        }
+    };
+}
+
+claims! {
+    a_campaign_is_drafted_published_started_and_ended
+    what_cannot_be_meant_is_not_saved
+    caps_hold_at_once_and_a_day_starts_by_itself
+    the_first_campaign_is_paused_and_never_ended
+    nobody_changes_a_campaign_of_another_centre
+    the_lines_are_measured_from_the_calls_of_the_centre
+    a_centre_is_closed_and_opened_again
+}
+
+/// The form of the shipped terms, and what else was typed.
+fn terms(others: &[(&str, &str)]) -> String {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut put = |name: &str, value: &str| {
+        fields.retain(|(known, _)| known != name);
+        fields.push((name.to_owned(), value.to_owned()));
+    };
+    for day in 0..7 {
+        put(&format!("on{day}"), "1");
+        put(&format!("from{day}"), "09:00");
+        put(&format!("to{day}"), "18:00");
+    }
+    for (name, value) in [
+        ("name", "夏の計画"),
+        ("time0", "09:30"),
+        ("time1", "14:30"),
+        ("holidays", "staff"),
+        ("short_script", "after_first"),
+        ("recording", "as_center"),
+        ("trunk_group", ""),
+        ("last_daytime_start", "15:00"),
+        ("review_at", "16:00"),
+        ("decide_at", "17:00"),
+        ("escalate_at", "20:00"),
+        ("tolerance", "90"),
+        ("incomplete", "15"),
+        ("trunk_fault", "3"),
+        ("trunk_fault_longest", "15"),
+        ("after_emergency", "120"),
+        ("attempts", "3"),
+        ("resumptions", "1"),
+        ("next_phone_from", "2"),
+        ("frail_after_attempts", "2"),
+        ("absence_hours", "36"),
+        ("no_answer0", "20"),
+        ("busy0", "5"),
+        ("busy1", "10"),
+    ] {
+        put(name, value);
+    }
+    for (name, value) in others {
+        put(name, value);
+    }
+    let pairs = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    address::query(pairs.collect::<Vec<_>>())
+}
+
+async fn drafted(office: &Office, name: &str) -> CampaignId {
+    let campaigns = office.within().campaigns(at(10, 0)).await.unwrap();
+    campaigns.iter().find(|campaign| campaign.name == name).unwrap().id
+}
+
+async fn a_campaign_is_drafted_published_started_and_ended(office: Office) {
+    let hana = office.scheduler().await;
+    let form = address::query([("name", "夏の計画")]);
+    assert_eq!(hana.post("/campaigns", &form).await.0, StatusCode::SEE_OTHER);
+    let again = hana.post("/campaigns", &form).await;
+    assert!(again.0 == StatusCode::CONFLICT && again.1.contains("同じ名前"), "{}", again.1);
+    let id = drafted(&office, "夏の計画").await;
+    let page = format!("/campaigns/{id}");
+    let stands = || async { office.within().campaign(at(10, 0), id).await.unwrap() };
+    assert_eq!((stands().await.state, stands().await.version.is_none()), (State::Draft, true));
+
+    let (status, shown) = hana.get(&page).await;
+    assert_eq!(status, StatusCode::OK);
+    for part in ["夏の計画", "9:30", "9:51", "応答なし", "未応答一覧", "公開する(今すぐ)"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!shown.contains("style="), "the Content-Security-Policy forbids it");
+
+    assert_eq!(hana.post(&page, &terms(&[("then", "save")])).await.0, StatusCode::SEE_OTHER);
+    assert!(stands().await.version.is_none(), "saving publishes nothing");
+    let faulty = terms(&[("then", "now"), ("attempts", "0")]);
+    assert_eq!(hana.post(&page, &faulty).await.0, StatusCode::SEE_OTHER);
+    assert!(stands().await.version.is_none(), "terms with faults are not published");
+    let (_, shown) = hana.get(&page).await;
+    assert!(shown.contains("公開できません") && shown.contains("発信の回数は"), "{shown}");
+
+    assert_eq!(hana.post(&page, &terms(&[("then", "now")])).await.0, StatusCode::SEE_OTHER);
+    let version = stands().await.version.unwrap();
+    assert_eq!((version.number, version.published_by.as_str()), (1, "職員 hana"));
+    assert_eq!(version.terms.retry.busy.len(), 2);
+    assert_eq!(stands().await.state, State::Ready);
+    let later = terms(&[("then", "tomorrow"), ("tolerance", "60")]);
+    assert_eq!(hana.post(&page, &later).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(stands().await.version.unwrap().number, 1, "the next one holds tomorrow");
+    let (_, shown) = hana.get(&page).await;
+    assert!(shown.contains("これから"), "{shown}");
+
+    let act = format!("{page}/act");
+    assert_eq!(hana.post(&act, "action=start").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(hana.post(&act, "action=start").await.0, StatusCode::CONFLICT, "it runs already");
+    let silent = hana.post(&act, "action=pause&reason=+").await;
+    assert_eq!(silent.0, StatusCode::UNPROCESSABLE_ENTITY, "where calls stop, somebody says why");
+    for (action, state) in [
+        ("pause&reason=maintenance", State::Paused),
+        ("resume", State::Running),
+        ("end&reason=over", State::Ended),
+        ("archive", State::Archived),
+    ] {
+        assert_eq!(hana.post(&act, &format!("action={action}")).await.0, StatusCode::SEE_OTHER);
+        assert_eq!(stands().await.state, state);
+    }
+    assert_eq!(hana.post(&act, "action=publish").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(hana.post(&page, &terms(&[])).await.0, StatusCode::CONFLICT, "it is over");
+    assert_eq!(hana.post(&format!("{page}/copy"), "").await.0, StatusCode::SEE_OTHER);
+    let copy = drafted(&office, "夏の計画(写し)").await;
+    let copy = office.within().campaign(at(10, 0), copy).await.unwrap();
+    assert_eq!(copy.draft.unwrap().cadence.tolerance.as_secs(), 3600, "of what was published last");
+    for action in ["campaign.started", "campaign.paused", "campaign.ended", "campaign.archived"] {
+        assert_eq!(office.audited(action).await, 1, "{action}");
+    }
+    assert_eq!(office.audited("campaign.published").await, 2);
+}
+
+async fn what_cannot_be_meant_is_not_saved(office: Office) {
+    let hana = office.scheduler().await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
+    for (name, value) in [("to0", "23:00"), ("tolerance", "soon"), ("busy0", "1"), ("name", "")] {
+        let (status, shown) = hana.post(&page, &terms(&[(name, value)])).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name}={value}");
+        assert!(shown.contains("保存していません") && shown.contains("aria-invalid"), "{shown}");
+        assert!(value.is_empty() || shown.contains(&format!("value=\"{value}\"")), "kept: {shown}");
+    }
+    assert_eq!(office.audited("campaign.saved").await, 0);
+    let unnamed = hana.post("/campaigns", "name=+").await;
+    assert_eq!(unnamed.0, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+async fn caps_hold_at_once_and_a_day_starts_by_itself(office: Office) {
+    let hana = office.scheduler().await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let id = drafted(&office, "夏の計画").await;
+    let page = format!("/campaigns/{id}");
+    let (caps, day) = (format!("{page}/caps"), format!("{page}/start-day"));
+    assert_eq!(hana.post(&caps, "lines=4&calls_per_minute=").await.0, StatusCode::SEE_OTHER);
+    for wrong in ["lines=-1", "lines=many", "calls_per_minute=10001"] {
+        assert_eq!(hana.post(&caps, wrong).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let over = hana.post(&day, "starts_on=2026-11-24").await;
+    assert_eq!(over.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(hana.post(&day, "starts_on=2026-12-01").await.0, StatusCode::SEE_OTHER);
+    let campaign = office.within().campaign(at(10, 0), id).await.unwrap();
+    assert_eq!((campaign.caps.lines, campaign.caps.calls_per_minute), (Some(4), None));
+    assert_eq!(campaign.starts_on, Some(date(2026, 12, 1)));
+    assert!(hana.get("/campaigns").await.1.contains("2026-12-01"));
+    assert_eq!(hana.post(&day, "starts_on=").await.0, StatusCode::SEE_OTHER);
+    let campaign = office.within().campaign(at(10, 0), id).await.unwrap();
+    assert_eq!(campaign.starts_on, None);
+}
+
+async fn the_first_campaign_is_paused_and_never_ended(office: Office) {
+    office.store().ensure_campaigns(at(9, 0), &Terms::shipped()).await.unwrap();
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    let act = format!("/campaigns/{}/act", drafted(&office, "健康観察").await);
+    let (status, page) = hana.post(&act, "action=end&reason=over").await;
+    assert!(status == StatusCode::CONFLICT && page.contains("一時停止はできます"), "{page}");
+    let (_, page) = hana.get("/campaigns").await;
+    assert!(page.contains("実施中") && page.contains("<td class=\"number\">2</td>"), "{page}");
+    assert!(!page.contains("value=\"end\""), "{page}");
+    assert_eq!(hana.post(&act, "action=pause&reason=x").await.0, StatusCode::SEE_OTHER);
+    assert!(hana.get("/campaigns").await.1.contains("一時停止"));
+}
+
+async fn nobody_changes_a_campaign_of_another_centre(office: Office) {
+    let hana = office.scheduler().await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let id = drafted(&office, "夏の計画").await;
+    let page = format!("/campaigns/{id}");
+    let stranger = office.person("yuki", Role::Scheduler, office.other).await;
+    let engineer = office.person("eng", Role::Engineer, office.home).await;
+    let auditor = office.person("aud", Role::Auditor, office.home).await;
+    for (person, refused) in [
+        (&stranger, StatusCode::NOT_FOUND),
+        (&engineer, StatusCode::FORBIDDEN),
+        (&auditor, StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(person.get(&page).await.0, refused, "{}", person.login);
+        assert_eq!(person.post(&page, &terms(&[("then", "now")])).await.0, refused);
+        for (verb, form) in
+            [("act", "action=archive"), ("copy", ""), ("caps", "lines=1"), ("start-day", "")]
+        {
+            let answer = person.post(&format!("{page}/{verb}"), form).await.0;
+            assert_eq!(answer, refused, "{} {verb}", person.login);
+        }
+    }
+    assert!(!stranger.get("/campaigns").await.1.contains("夏の計画"));
+    assert_eq!(engineer.get("/campaigns").await.0, StatusCode::FORBIDDEN);
+    let (status, _) = hana.post("/campaigns/nonsense/act", "action=start").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let campaign = office.within().campaign(at(10, 0), id).await.unwrap();
+    assert_eq!((campaign.state, campaign.caps.lines), (State::Draft, None));
+}
+
+async fn the_lines_are_measured_from_the_calls_of_the_centre(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA]).await;
+    let since = at(0, 0);
+    assert_eq!(office.within().measured_calls(since).await.unwrap().calls, 0);
+    office.called("A1").await;
+    let measured = office.within().measured_calls(since).await.unwrap();
+    assert_eq!(measured.calls, 0, "it is under way");
+    assert!(office.within().lines_by_campaign().await.unwrap().is_empty(), "it has no campaign");
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
+    let (_, page) = hana.get(&page).await;
+    assert!(page.contains("仮の値です"), "too few calls to measure: {page}");
+}
+
+async fn a_centre_is_closed_and_opened_again(office: Office) {
+    let chief = office.person("chief", Role::Supervisor, office.home).await;
+    let hana = office.scheduler().await;
+    let close = address::query([("date", "2026-12-31"), ("reason", "年末年始")]);
+    assert_eq!(hana.post("/settings/closures", &close).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(chief.post("/settings/closures", &close).await.0, StatusCode::SEE_OTHER);
+    for wrong in ["date=2026-12-31&reason=+", "date=2026-11-24&reason=x", "date=soon&reason=x"] {
+        let answer = chief.post("/settings/closures", wrong).await.0;
+        assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let (_, page) = chief.get("/settings").await;
+    assert!(page.contains("2026-12-31") && page.contains("年末年始"), "{page}");
+    let closed = office.within().closures(at(10, 0)).await.unwrap();
+    assert!(closed.special(date(2026, 12, 31)).is_some());
+    let boss = office.person("boss", Role::Supervisor, office.other).await;
+    assert!(!boss.get("/settings").await.1.contains("年末年始"), "the other centre is open");
+    assert_eq!(chief.post("/settings/closures", "date=2026-12-31").await.0, StatusCode::SEE_OTHER);
+    let open = office.within().closures(at(10, 0)).await.unwrap();
+    assert_eq!(open.special(date(2026, 12, 31)), None);
+    assert_eq!(
+        (office.audited("center.closed").await, office.audited("center.opened").await),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn campaigns_are_seen_and_stopped_at_the_command_line() {
+    let host = Host::new();
+    let url = format!("sqlite://{}", host.file().join("mimamori.db").display());
+    let store = Store::open(&url, [7; 32]).await.unwrap();
+    let center = HealthCenter {
+        id: store.mint(at(0, 0)),
+        code: "minato".to_owned(),
+        name: "みなと保健所".to_owned(),
+        kana: "ミナトホケ'ンジョ".to_owned(),
+        desk_phone: "03-0000-0000".to_owned(),
+        opens_at: time(9, 0, 0, 0),
+        closes_at: time(18, 0, 0, 0),
+    };
+    store.save_health_center(at(0, 0), &center).await.unwrap();
+    store.ensure_campaigns(at(0, 0), &Terms::shipped()).await.unwrap();
+    store.close().await;
+
+    let list = host.good(&["campaign", "--center", "minato", "list"]);
+    assert!(list.contains("健康観察\t実施中 / running"), "{list}");
+    let shown = host.good(&["campaign", "--center", "minato", "show", "健康観察"]);
+    assert!(shown.contains("\"review_at\": \"16:00:00\""), "{shown}");
+    let pause = ["campaign", "--center", "minato", "pause", "健康観察"];
+    assert!(host.bad(&pause).contains("--reason"), "where calls stop, somebody says why");
+    let paused = host.good(&[&pause[..], &["--reason", "点検"]].concat());
+    assert!(paused.contains("paused"), "{paused}");
+    for (arguments, expected) in [
+        (vec!["start", "健康観察"], "cannot do this"),
+        (vec!["end", "健康観察", "--reason", "x"], "cannot end"),
+        (vec!["start", "夏の計画"], "no such campaign"),
+    ] {
+        let told = host.bad(&[&["campaign", "--center", "minato"], &arguments[..]].concat());
+        assert!(told.contains(expected), "{arguments:?}: {told}");
+    }
+    let told = host.bad(&["campaign", "--center", "kita", "list"]);
+    assert!(told.contains("no such health centre"), "{told}");
+    assert!(
+        host.good(&["campaign", "--center", "minato", "resume", "健康観察"]).contains("running")
+    );
+    let chain = host.good(&["audit", "export"]);
+    assert!(chain.contains("\"campaign.paused\"") && chain.contains("\"campaign.resumed\""));
+}
