@@ -204,6 +204,8 @@ impl Action {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
 
     #[test]
@@ -213,7 +215,7 @@ mod tests {
             let ways = Action::ALL.into_iter().filter_map(|action| {
                 Some(format!(" {}→{}", action.as_str(), state.after(action)?.as_str()))
             });
-            table.push_str(&format!("{}:{}\n", state.as_str(), ways.collect::<String>()));
+            writeln!(table, "{}:{}", state.as_str(), ways.collect::<String>()).unwrap();
         }
         assert_eq!(
             table,

@@ -174,13 +174,11 @@ impl Form {
     }
 
     fn time(&mut self, name: &str) -> Time {
-        match self.shown(name).parse() {
-            Ok(time) => time,
-            Err(_) => {
-                self.refuse(name, "時刻を入力してください。", "Please enter a time.");
-                Time::midnight()
-            }
+        if let Ok(time) = self.shown(name).parse() {
+            return time;
         }
+        self.refuse(name, "時刻を入力してください。", "Please enter a time.");
+        Time::midnight()
     }
 
     fn number(&mut self, name: &str, most: u32) -> u32 {
@@ -230,13 +228,11 @@ impl Form {
 
     fn choice<T: Copy>(&mut self, name: &str, choices: &[Choice<T>], otherwise: T) -> T {
         let typed = self.shown(name);
-        match choices.iter().find(|(_, word, _)| *word == typed) {
-            Some((value, ..)) => *value,
-            None => {
-                self.refuse(name, "選んでください。", "Please choose.");
-                otherwise
-            }
+        if let Some((value, ..)) = choices.iter().find(|(_, word, _)| *word == typed) {
+            return *value;
         }
+        self.refuse(name, "選んでください。", "Please choose.");
+        otherwise
     }
 }
 

@@ -170,7 +170,8 @@ fn week(terms: &Terms) -> Bilingual {
         match groups.iter_mut().find(|(known, _)| known == hours) {
             Some((_, [ja, en])) => {
                 ja.push_str(&name.ja);
-                en.push_str(&format!(", {}", name.en));
+                en.push_str(", ");
+                en.push_str(&name.en);
             }
             None => groups.push((*hours, [name.ja.to_string(), name.en.to_string()])),
         }
