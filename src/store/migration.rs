@@ -22,6 +22,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0012_account.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0015_campaign.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0017_welfare_check.sql")),
         ]
     };
 }
@@ -43,6 +44,7 @@ const NAMES: &[(i64, &str)] = &[
     (12, "account"),
     (13, "api"),
     (15, "campaign"),
+    (17, "welfare_check"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.
