@@ -291,7 +291,7 @@ mod tests {
         use SlotState::{Due, Expired, InProgress, Partial, Reported, Skipped, Unreached};
         for (states, heard, expected) in [
             (&[Unreached][..], None, Some(Why::Unreached)),
-            (&[Unreached], Some(at(-20)), Some(Why::Unreached)),
+            (&[Unreached], Some(at(0) - SignedDuration::from_mins(1)), Some(Why::Unreached)),
             (&[Expired, Unreached], None, Some(Why::Unreached)),
             (&[Partial, Expired], None, Some(Why::NoAnswers)),
             (&[Expired], None, Some(Why::NotCalled)),

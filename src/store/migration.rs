@@ -100,8 +100,16 @@ mod tests {
 
     #[test]
     fn the_two_texts_differ_in_the_names_of_types_only() {
-        // Triggers have no common form; the conformance tests hold them to the same effect.
-        let common = |text: &'static str| text.split("-- The two databases write triggers").next();
+        // Triggers have no common form, and neither have checks that become wider; the conformance
+        // tests hold them to the same effect.
+        const APART: [&str; 3] = [
+            "-- The two databases write triggers",
+            "-- Calls beside the planned ones (to measure again, by hand, a farewell) have numbers",
+            "-- A case may also come from such a check, and from a silence that is too long",
+        ];
+        let common = |text: &'static str| {
+            APART.iter().try_fold(text, |text, marker| text.split(marker).next())
+        };
         for (sqlite, postgres) in SQLITE.into_iter().zip(POSTGRES) {
             let translated = common(sqlite).map(|text| {
                 text.replace(") strict;", ");")

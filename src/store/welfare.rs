@@ -323,7 +323,8 @@ impl Store {
             ];
             let Some(since) = since.into_iter().flatten().max() else { continue };
             let told: Option<i64> = fields.integer_or_null("told")?;
-            if told.is_none_or(|told| told < since.as_second()) {
+            let is_long = since + SHORTEST_ABSENCE <= now;
+            if is_long && told.is_none_or(|told| told < since.as_second()) {
                 let (patient, episode) = (fields.parsed("patient_id")?, fields.parsed("id")?);
                 absences.push(Absence { patient, episode, since });
             }
