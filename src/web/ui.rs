@@ -19,6 +19,8 @@ pub enum Section {
     Health,
     /// 対応
     Cases,
+    /// 安否確認
+    Welfare,
     /// 申し送り
     Handover,
     /// 患者
@@ -62,7 +64,7 @@ const fn entry(
     Entry { section, href, rights, name, icon }
 }
 
-const MENU: [Entry; 13] = [
+const MENU: [Entry; 14] = [
     entry(Section::Today, "/", &[], Bilingual::fixed("今日", "Today"), Icon::Today),
     entry(
         Section::Health,
@@ -77,6 +79,13 @@ const MENU: [Entry; 13] = [
         &[Right::HandleCases],
         Bilingual::fixed("対応", "Cases"),
         Icon::Alert,
+    ),
+    entry(
+        Section::Welfare,
+        "/welfare",
+        &[Right::HandleCases],
+        Bilingual::fixed("安否確認", "Welfare checks"),
+        Icon::Look,
     ),
     entry(
         Section::Handover,

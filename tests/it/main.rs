@@ -31,3 +31,4 @@ mod torture;
 mod town;
 mod web;
 mod webhook;
+mod welfare;

@@ -16,6 +16,7 @@ mod today;
 mod tokens;
 mod trunks;
 mod value;
+mod welfare;
 pub(super) mod words;
 
 use axum::Router;
@@ -39,4 +40,5 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(tokens::routes())
         .merge(settings::routes())
         .merge(trunks::routes())
+        .merge(welfare::routes())
 }
