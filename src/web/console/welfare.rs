@@ -147,12 +147,12 @@ fn card(viewer: &Viewer, one: &WelfareCheck, today: Date) -> Markup {
                         None => strong { (viewer.say("まだ一度もありません", "never yet")) },
                     }
                 }
-                dt { (viewer.say("本日の架電", "Calls of the day")) }
+                dt { (viewer.say("その日の架電", "Calls of the day")) }
                 dd { (calls(viewer, &one.attempts)) }
                 dt { (viewer.say("電話", "Telephones")) }
                 dd {
                     @for phone in &patient.phones {
-                        a href={ "tel:" (phone.number) } { (phone.number) } " "
+                        a href={ "tel:" (phone.number.e164()) } { (phone.number.national()) } " "
                     }
                 }
                 dt { (viewer.say("家族・合鍵", "Family, keys")) }
