@@ -267,7 +267,7 @@ async fn a_silence_is_told_once_until_something_is_heard(database: Database) {
     assert_eq!(absent(anybody, absence.episode, absence.since, &terms, at(13, 0)), None);
     let fact = absent(anybody, absence.episode, absence.since, &terms, late).unwrap();
     let nothing = Evaluated::default();
-    let change = store.add_facts(late, quiet, &[fact.clone()], &nothing).await.unwrap();
+    let change = store.add_facts(late, quiet, slice::from_ref(&fact), &nothing).await.unwrap();
     assert!(matches!(change, CaseChange::Opened(_)));
     let cases = store.cases(CaseFilter::Patient(quiet)).await.unwrap();
     assert_eq!(cases[0].case.facts, [fact], "it is read as it was written");
