@@ -123,7 +123,7 @@ impl Default for Weekdays {
 impl fmt::Debug for Weekdays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let days = (0..7).filter(|day| self.0 & (1 << day) != 0);
-        f.debug_set().entries(days.map(Weekday::from_monday_zero_offset).flatten()).finish()
+        f.debug_set().entries(days.flat_map(Weekday::from_monday_zero_offset)).finish()
     }
 }
 
