@@ -28,7 +28,8 @@
 //!                                             Observation (what it means)
 //!                                                  │               worker: escalate, deliver
 //!                                                  ▼
-//!                                             Case ──► notify (health centre)
+//!            silence ──► 安否確認 (list) ───────► Case ──► notify (health centre)
+//!                                                                  worker: welfare
 //! ```
 //!
 //! The steps of [`worker`] meet in the [`store`]: each claims rows that the step before has left,
@@ -52,7 +53,7 @@
 //! | | [`ivr`] | questionnaire, catalogue, interview |
 //! | 5 meaning | [`observation`] | answers as coded facts |
 //! | | [`tape`] | what is kept of a call's sound, how long, and what happened when in it |
-//! | 6 alarm | [`escalation`] | rules, findings, cases |
+//! | 6 alarm | [`escalation`] | rules, findings, cases, and who was silent |
 //! | 7 adapters | [`store`] | the only SQL |
 //! | | [`trunk`] | the carrier: sockets, media threads, drivers |
 //! | | [`prompt`] | the catalogue as sound: voice, recordings, cache |
@@ -110,6 +111,7 @@
 //! | **recording**, **mark** | a call's sound as it is kept; what happened at a moment of it |
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
+//! | **welfare check** | 安否確認: somebody silent all day is looked for; listed, decided, settled |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
 
 pub mod base;

@@ -109,6 +109,8 @@ ids! {
     ImportBatchId "import batch",
     /// A recording of a prompt.
     PromptTakeId "prompt take",
+    /// Somebody who was silent on a day and must be looked for.
+    WelfareCheckId "welfare check",
     /// A version of the rules that was made in the console.
     RuleSetId "rule set",
 }

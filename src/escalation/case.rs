@@ -12,7 +12,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::base::id::{AttemptId, CaseId, ObservationId, PatientId, SlotId};
+use crate::base::id::{
+    AttemptId, CaseId, EpisodeId, ObservationId, PatientId, SlotId, WelfareCheckId,
+};
 use crate::escalation::Priority;
 
 /// A matter that a human must act on.
@@ -68,6 +70,20 @@ pub enum FactSource {
     Slot(SlotId),
     /// An observation that came by another way than our call.
     Observation(ObservationId),
+    /// A welfare check that nobody settled.
+    Welfare(WelfareCheckId),
+    /// A silence within an episode, and the second (of Unix time) from which on it lasts.
+    Silence(EpisodeId, u32),
+}
+
+impl FactSource {
+    /// All that it tells is that nothing was heard.
+    pub fn is_silence(self) -> bool {
+        match self {
+            Self::Attempt(_) | Self::Slot(_) | Self::Welfare(_) | Self::Silence(..) => true,
+            Self::Answer(..) | Self::Observation(_) => false,
+        }
+    }
 }
 
 /// Where a case stands.

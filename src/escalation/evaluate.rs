@@ -33,6 +33,11 @@ impl PatientFacts {
         Self { high_risk: patient.is_high_risk(today), lives_alone: patient.lives_alone }
     }
 
+    /// Silence is graver for them than for others.
+    pub fn is_frail(self) -> bool {
+        self.high_risk || self.lives_alone
+    }
+
     fn has_any(self, traits: &[Trait]) -> bool {
         traits.iter().any(|one| match one {
             Trait::HighRisk => self.high_risk,
@@ -212,7 +217,7 @@ fn is_without_key(attempt: &Attempt) -> bool {
 }
 
 /// The patient's telephone was tried, and no human gave a sign.
-fn is_in_vain(attempt: &Attempt) -> bool {
+pub(super) fn is_in_vain(attempt: &Attempt) -> bool {
     match attempt.disposition {
         Some(Disposition::Answered) => {
             matches!(attempt.respondent, Some(Respondent::Nobody | Respondent::Machine))

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::base::Bilingual;
 use crate::base::id::StaffId;
-use crate::escalation::case::{Fact, FactSource};
+use crate::escalation::case::Fact;
 use crate::escalation::rule::Priority;
 
 /// How long a hold lasts after its holder's latest deed: longer than a call with a patient and its
@@ -484,8 +484,7 @@ impl Lane {
 
     /// Where a case with this priority and these facts belongs.
     pub fn of(priority: Priority, facts: &[Fact]) -> Self {
-        let is_silence =
-            |fact: &Fact| matches!(fact.source, FactSource::Attempt(_) | FactSource::Slot(_));
+        let is_silence = |fact: &Fact| fact.source.is_silence();
         if priority == Priority::P1 {
             Self::Urgent
         } else if facts.iter().filter(|fact| fact.priority != Priority::P0).all(is_silence) {
@@ -509,6 +508,7 @@ impl Lane {
 mod tests {
     use super::*;
     use crate::base::id::{AttemptId, Minter};
+    use crate::escalation::FactSource;
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::from_second(minute * 60).unwrap()

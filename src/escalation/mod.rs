@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod handling;
 pub mod rule;
 pub mod trial;
+pub mod welfare;
 
 pub use case::{Case, CaseState, Change, Fact, FactSource};
 pub use evaluate::{

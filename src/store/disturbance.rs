@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::base::clock::civil;
 use crate::registry::Reach;
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Within};
@@ -12,8 +13,14 @@ const TOO_LATE: SignedDuration = SignedDuration::from_mins(15);
 /// A message that was refused so often has a receiver that is down.
 const TRIES: i64 = 3;
 
+/// So many calls of a trunk that nobody answers are no chance.
+const IN_VAIN: i64 = 20;
+
+/// Within this time.
+const OF_LATE: SignedDuration = SignedDuration::from_hours(2);
+
 /// What does not go its way.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Disturbances {
     /// Slots whose time came a quarter of an hour ago or more, without any attempt.
     pub slots_not_tried: u32,
@@ -21,6 +28,10 @@ pub struct Disturbances {
     pub waiting_since: Option<Timestamp>,
     /// Alarms that the health centre's system has not taken after several tries.
     pub messages_not_taken: u32,
+    /// Campaigns that should have started by themselves and did not.
+    pub campaigns_not_started: Vec<String>,
+    /// Trunks that place calls which nobody answers, with how many these were.
+    pub trunks_in_vain: Vec<(String, u32)>,
 }
 
 impl Within<'_> {
@@ -58,6 +69,13 @@ impl Store {
             join escalation_case k on k.id = m.case_id join patient p on p.id = k.patient_id \
             where m.delivered_at is null and m.tries >= $3 \
             and ($1 = '' or p.health_center_id = $1) and ($2 = '' or p.clinic_id = $2)";
+        const CAMPAIGNS: &str = "select c.name from campaign c \
+            join health_center h on h.id = c.health_center_id where c.state = 'ready' \
+            and (c.starts_on < $2 or (c.starts_on = $2 and h.opens_at <= $3)) \
+            and ($1 = '' or c.health_center_id = $1) order by c.name";
+        const TRUNKS: &str = "select a.trunk, count(*) as n from attempt a \
+            where a.dialed_at >= $1 and a.state = 'done' and a.trunk is not null \
+            group by a.trunk having count(*) >= $2 and count(a.answered_at) = 0 order by a.trunk";
         let mut session = self.read().await?;
         let connection = session.connection();
         let row = sqlx::query(SLOTS)
@@ -72,12 +90,31 @@ impl Store {
             .bind(center)
             .bind(clinic)
             .bind(TRIES)
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await?;
+        let (today, time) = (civil(now).date(), civil(now).time());
+        let campaigns = sqlx::query(CAMPAIGNS)
+            .bind(center)
+            .bind(today.to_string())
+            .bind(time.to_string())
+            .fetch_all(&mut *connection)
+            .await?;
+        let name = |row| Fields::new("campaign", row).text("name").map(str::to_owned);
+        let trunks = sqlx::query(TRUNKS)
+            .bind(millis(now - OF_LATE))
+            .bind(IN_VAIN)
+            .fetch_all(connection)
+            .await?;
+        let trunk = |row| {
+            let fields = Fields::new("attempt", row);
+            Ok((fields.text("trunk")?.to_owned(), fields.integer("n")?))
+        };
         Ok(Disturbances {
             slots_not_tried: slots.integer("n")?,
             waiting_since: slots.time_or_null("since")?,
             messages_not_taken: Fields::new("message", &row).integer("n")?,
+            campaigns_not_started: campaigns.iter().map(name).collect::<Result<_, _>>()?,
+            trunks_in_vain: trunks.iter().map(trunk).collect::<Result<_, StoreError>>()?,
         })
     }
 }

@@ -339,6 +339,8 @@ fn source_columns(source: FactSource) -> (&'static str, String, i64) {
         FactSource::Attempt(attempt) => ("attempt", attempt.to_string(), 0),
         FactSource::Slot(slot) => ("slot", slot.to_string(), 0),
         FactSource::Observation(observation) => ("observation", observation.to_string(), 0),
+        FactSource::Welfare(check) => ("welfare", check.to_string(), 0),
+        FactSource::Silence(episode, since) => ("silence", episode.to_string(), since.into()),
     }
 }
 
@@ -651,6 +653,10 @@ fn fact(row: &AnyRow) -> Result<Fact, StoreError> {
         "attempt" => FactSource::Attempt(fields.parsed("source_id")?),
         "slot" => FactSource::Slot(fields.parsed("source_id")?),
         "observation" => FactSource::Observation(fields.parsed("source_id")?),
+        "welfare" => FactSource::Welfare(fields.parsed("source_id")?),
+        "silence" => {
+            FactSource::Silence(fields.parsed("source_id")?, fields.integer("source_seq")?)
+        }
         _ => return Err(fields.corrupt("source")),
     };
     Ok(Fact {

@@ -23,6 +23,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0013_api.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0014_trunk_status.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0015_campaign.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0017_welfare_check.sql")),
         ]
     };
 }
@@ -45,6 +46,7 @@ const NAMES: &[(i64, &str)] = &[
     (13, "api"),
     (14, "trunk_status"),
     (15, "campaign"),
+    (17, "welfare_check"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -56,6 +56,7 @@ mod talk;
 mod timeline;
 mod undo;
 mod view;
+mod welfare;
 mod within;
 
 use std::collections::HashMap;
@@ -109,6 +110,9 @@ pub use talk::Outcome;
 pub use timeline::{CarePlan, Health, ListedIn, Observed};
 pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
+pub use welfare::{
+    Absence, NewWelfareCheck, NewWelfareList, Silent, WelfareCheck, WelfareDecision,
+};
 pub use within::Within;
 
 use crate::base::address;

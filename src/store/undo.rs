@@ -363,6 +363,7 @@ async fn has_history(
         (select count(*) from attempt a where a.patient_id = $1 \
         and a.state in ('dialing', 'talking', 'done')) \
         + (select count(*) from observation o where o.patient_id = $1) \
+        + (select count(*) from welfare_check w where w.patient_id = $1) \
         + (select count(*) from escalation_case k where k.patient_id = $1) as n";
     let row = sqlx::query(HISTORY).bind(patient.to_string()).fetch_one(connection).await?;
     Ok(Fields::new("attempt", &row).integer::<i64>("n")? > 0)

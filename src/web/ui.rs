@@ -19,6 +19,8 @@ pub enum Section {
     Health,
     /// 対応
     Cases,
+    /// 安否確認
+    Welfare,
     /// 申し送り
     Handover,
     /// 患者
@@ -80,6 +82,13 @@ const MENU: [Entry; 14] = [
         &[Right::HandleCases, Right::SeeTrunks],
         Bilingual::fixed("対応", "Cases"),
         Icon::Alert,
+    ),
+    entry(
+        Section::Welfare,
+        "/welfare",
+        &[Right::HandleCases],
+        Bilingual::fixed("安否確認", "Welfare checks"),
+        Icon::Look,
     ),
     entry(
         Section::Handover,

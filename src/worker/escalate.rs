@@ -4,17 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
+use jiff::civil::Date;
 use tracing::{error, info};
 
 use crate::base::Now;
-use crate::base::clock::{civil, timestamp};
 use crate::base::id::{HealthCenterId, PatientId, SlotId};
-use crate::campaign::{Attempt, Slot};
-use crate::escalation::evaluate::{
-    PatientFacts, evaluate, evaluate_attempts, evaluate_day, evaluate_slot,
-};
-use crate::escalation::{Fact, RuleSet};
+use crate::campaign::{Attempt, Book, Slot};
+use crate::escalation::evaluate::{PatientFacts, evaluate, evaluate_attempts, evaluate_slot};
+use crate::escalation::{Fact, RuleSet, welfare};
 use crate::observation::Observation;
 use crate::store::{CaseChange, Evaluated, StoreError};
 use crate::worker::{LOOK_BACK, Road, Turn, rules};
@@ -22,54 +19,11 @@ use crate::worker::{LOOK_BACK, Road, Turn, rules};
 /// Rows of each kind per turn.
 const BATCH: u32 = 256;
 
-/// When staff meet about those who were not reached (MHLW 2022-01-14: 当日17時締め).
-const MEETING: Time = Time::constant(17, 0, 0, 0);
-
-/// What the step remembers between its turns. Forgetting it costs needless queries.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// The day whose silence was judged.
-    judged: Option<Date>,
-}
-
-/// Judges the day's silence once the hour of the meeting has come: a missed day is graver for some
-/// than a missed call.
-async fn judge_silence<C>(
-    road: &Road<C>,
-    books: &mut Books,
-    now: Now,
-    memory: &mut Memory,
-) -> anyhow::Result<usize> {
-    let today = now.date();
-    if memory.judged == Some(today) || civil(now.timestamp).time() < MEETING {
-        return Ok(0);
-    }
-    let mut n_silent = 0;
-    for one in road.store.episodes_on(today).await? {
-        let slots = road.store.slots_of(one.patient.id, today).await?;
-        let traits = PatientFacts::of(&one.patient, today);
-        let rules = books.of(road, one.health_center.id).await?;
-        let facts = evaluate_day(rules, traits, &slots, now.timestamp);
-        if !facts.is_empty() {
-            n_silent += 1;
-            let nothing = Evaluated::default();
-            road.store.add_facts(now.timestamp, one.patient.id, &facts, &nothing).await?;
-        }
-    }
-    memory.judged = Some(today);
-    Ok(n_silent)
-}
-
-/// When the day's silence is to be judged, if that is still to come.
-fn next_meeting(now: Now, memory: &Memory) -> Option<Timestamp> {
-    let today = now.date();
-    (memory.judged != Some(today)).then(|| timestamp(today.to_datetime(MEETING)))
-}
-
-/// The rules of each centre today, looked up once per turn.
+/// The rules of each centre today, and the terms of all campaigns, looked up once per turn.
 struct Books {
     day: Date,
     sets: HashMap<HealthCenterId, RuleSet>,
+    terms: Option<Book>,
 }
 
 impl Books {
@@ -79,6 +33,13 @@ impl Books {
             self.sets.insert(center, set);
         }
         self.sets.get(&center).context("it was just looked up")
+    }
+
+    async fn terms<C>(&mut self, road: &Road<C>, now: Timestamp) -> anyhow::Result<&Book> {
+        if self.terms.is_none() {
+            self.terms = Some(road.store.campaigns(now).await?);
+        }
+        self.terms.as_ref().context("it was just looked up")
     }
 }
 
@@ -91,7 +52,7 @@ struct Unseen {
 }
 
 /// Applies the rules to everything that no rule has seen.
-pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
+pub(super) async fn turn<C>(road: &Road<C>, now: Now) -> anyhow::Result<Turn> {
     let observations = road.store.observations_to_evaluate(BATCH).await?;
     let attempts = road.store.attempts_to_evaluate(BATCH).await?;
     let slots = road.store.slots_to_evaluate(BATCH).await?;
@@ -107,8 +68,8 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     for slot in slots {
         unseen.entry(slot.patient).or_default().slots.push(slot);
     }
-    let mut books = Books { day: now.date(), sets: HashMap::new() };
-    let done = unseen.len() + judge_silence(road, &mut books, now, memory).await?;
+    let mut books = Books { day: now.date(), sets: HashMap::new(), terms: None };
+    let done = unseen.len();
     for (patient, unseen) in unseen {
         // One patient whose rows cannot be read must not keep the others from being judged.
         if let Err(error) = judge_and_store(road, &mut books, patient, &unseen, now).await {
@@ -120,7 +81,7 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
         }
     }
     let lapse = road.store.end_lapsed_claims(now.timestamp).await?;
-    Ok(Turn { done, more, next: next_meeting(now, memory).into_iter().chain(lapse).min() })
+    Ok(Turn { done, more, next: lapse })
 }
 
 /// What makes observations one report: the slot that they fill, or else the moment.
@@ -165,6 +126,7 @@ async fn judge<C>(
     let since = now.timestamp - LOOK_BACK;
     let known = road.store.patient(patient).await?;
     let traits = PatientFacts::of(&known, now.date());
+    let in_vain = in_vain(road, books, patient, traits, unseen, now).await?;
     let rules = books.of(road, known.health_center).await?;
     let mut facts = Vec::new();
 
@@ -185,8 +147,41 @@ async fn judge<C>(
             facts.extend(evaluate_attempts(rules, traits, until_then));
         }
     }
+    // The rules of the centre may say the same, and weigh it otherwise.
+    for fact in in_vain {
+        if !facts.iter().any(|one| one.rule == fact.rule && one.source == fact.source) {
+            facts.push(fact);
+        }
+    }
     for slot in &unseen.slots {
         facts.extend(evaluate_slot(rules, traits, slot, now.timestamp));
+    }
+    Ok(facts)
+}
+
+/// Whom silence endangers is a matter for staff after fewer calls in vain, as the terms by which
+/// the slot was opened say.
+async fn in_vain<C>(
+    road: &Road<C>,
+    books: &mut Books,
+    patient: PatientId,
+    traits: PatientFacts,
+    unseen: &Unseen,
+    now: Now,
+) -> anyhow::Result<Vec<Fact>> {
+    if unseen.attempts.is_empty() || !traits.is_frail() {
+        return Ok(Vec::new());
+    }
+    let slots = road.store.slots_of(patient, now.date()).await?;
+    let attempts = road.store.attempts_of(patient, now.timestamp - LOOK_BACK).await?;
+    let book = books.terms(road, now.timestamp).await?;
+    let mut facts = Vec::new();
+    for unseen in &unseen.attempts {
+        let slot = slots.iter().find(|slot| slot.id == unseen.slot);
+        let terms = book.of_slot(slot.and_then(|slot| slot.campaign), &road.config.terms).terms;
+        let up_to = attempts.iter().position(|one| one.id == unseen.id);
+        let until_then = up_to.and_then(|index| attempts.get(..=index)).unwrap_or_default();
+        facts.extend(welfare::in_vain(traits, until_then, &terms.silence));
     }
     Ok(facts)
 }

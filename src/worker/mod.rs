@@ -11,6 +11,7 @@
 //! talk       a call ⇄ the dialogue → answers             each committed before the next question
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
+//! welfare    silence → the 安否確認 list, cases           at the hours that the terms say
 //! deliver    outbox → webhook                            until the receiver took it
 //! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind
@@ -33,6 +34,7 @@ mod schedule;
 mod takes;
 mod talk;
 mod track;
+mod welfare;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -414,7 +416,8 @@ fn settle(talked: &talk::Talked) -> Outcome {
 enum Worker {
     Schedule(schedule::Memory),
     Observe,
-    Escalate(escalate::Memory),
+    Escalate,
+    Welfare(welfare::Memory),
     /// The generator spreads retries of messages; it protects nothing, so its seed may be known.
     Deliver(Box<StdRng>),
     Archive(archive::Memory),
@@ -422,11 +425,12 @@ enum Worker {
 }
 
 impl Worker {
-    fn all() -> [Self; 6] {
+    fn all() -> [Self; 7] {
         [
             Self::Schedule(schedule::Memory::default()),
             Self::Observe,
-            Self::Escalate(escalate::Memory::default()),
+            Self::Escalate,
+            Self::Welfare(welfare::Memory::default()),
             Self::Deliver(Box::new(StdRng::seed_from_u64(0))),
             Self::Archive(archive::Memory::default()),
             Self::Rescue,
@@ -437,7 +441,8 @@ impl Worker {
         match self {
             Self::Schedule(_) => "schedule",
             Self::Observe => "observe",
-            Self::Escalate(_) => "escalate",
+            Self::Escalate => "escalate",
+            Self::Welfare(_) => "welfare",
             Self::Deliver(_) => "deliver",
             Self::Archive(_) => "archive",
             Self::Rescue => "rescue",
@@ -449,11 +454,11 @@ impl Worker {
         match self {
             Self::Schedule(_) => &[Topic::Registry, Topic::Over],
             Self::Observe => &[Topic::Answer],
-            Self::Escalate(_) => &[Topic::Observation, Topic::Over],
+            Self::Escalate => &[Topic::Observation, Topic::Over],
             Self::Deliver(_) => &[Topic::Case],
             Self::Archive(_) => &[Topic::Over, Topic::Observation, Topic::Case, Topic::Recording],
-            // A lease runs out because nothing happens.
-            Self::Rescue => &[],
+            // Silence is that nothing happens, and so is a lease that runs out.
+            Self::Welfare(_) | Self::Rescue => &[],
         }
     }
 
@@ -462,7 +467,8 @@ impl Worker {
         match self {
             Self::Schedule(memory) => schedule::turn(road, now, memory).await,
             Self::Observe => observe::turn(road, now).await,
-            Self::Escalate(memory) => escalate::turn(road, now, memory).await,
+            Self::Escalate => escalate::turn(road, now).await,
+            Self::Welfare(memory) => welfare::turn(road, now, memory).await,
             Self::Deliver(rng) => deliver::turn(road, now, rng).await,
             Self::Archive(memory) => archive::turn(road, now, memory).await,
             Self::Rescue => rescue::turn(road, now).await,
@@ -512,7 +518,7 @@ impl Worker {
 async fn last_turns<C: Carrier>(road: &Road<C>) {
     for mut worker in [
         Worker::Observe,
-        Worker::Escalate(escalate::Memory::default()),
+        Worker::Escalate,
         Worker::Deliver(Box::new(StdRng::seed_from_u64(0))),
         Worker::Archive(archive::Memory::default()),
     ] {

@@ -33,3 +33,4 @@ mod torture;
 mod town;
 mod web;
 mod webhook;
+mod welfare;

@@ -17,6 +17,7 @@ mod today;
 mod tokens;
 mod trunks;
 mod value;
+mod welfare;
 pub(super) mod words;
 
 use axum::Router;
@@ -41,4 +42,5 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(tokens::routes())
         .merge(settings::routes())
         .merge(trunks::routes())
+        .merge(welfare::routes())
 }

@@ -15,9 +15,10 @@ use serde::Deserialize;
 use crate::base::Bilingual;
 use crate::base::clock::{civil, timestamp};
 use crate::registry::Right;
-use crate::store::{Counts, Dialing, NodeStatus, TrunkWord};
+use crate::store::{Counts, Dialing, Disturbances, NodeStatus, TrunkWord};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
+use crate::web::console::cases;
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
@@ -46,9 +47,14 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
         Some(scope) => Some(desk.store.within(scope).health_counts(viewer.staff.id).await?),
         None => None,
     };
+    let disturbances = match viewer.staff.scope() {
+        Some(scope) => desk.store.within(scope).disturbances(viewer.now).await?,
+        None => Disturbances::default(),
+    };
     let sees_plan = counts.is_some() && viewer.may(Right::SeePlan);
     let body = html! {
         (go(&viewer, &nodes, database, counts.as_ref()))
+        (disturbed(&viewer, &disturbances))
         @if let Some(counts) = &counts {
             (shortcuts(&viewer, counts))
             @if sees_plan {
@@ -151,6 +157,21 @@ fn go(
                     dt { (viewer.say("終了見込み", "Expected end")) }
                     dd { (finishing(viewer, &running, counts)) }
                 }
+            }
+        }
+    }
+}
+
+/// What goes wrong without a noise.
+fn disturbed(viewer: &Viewer, disturbances: &Disturbances) -> Markup {
+    let troubles = cases::disturbed(disturbances);
+    html! {
+        @if !troubles.is_empty() {
+            section.card aria-labelledby="disturbed" {
+                h2 #disturbed {
+                    (ui::badge("badge act", Icon::Alert, viewer.say("確認が必要です", "To be looked into")))
+                }
+                ul { @for trouble in &troubles { li { (viewer.tell(trouble)) } } }
             }
         }
     }

@@ -300,6 +300,8 @@ fn occasion(language: ConsoleLanguage, fact: &Fact, now: Timestamp) -> String {
         FactSource::Attempt(_) => (" の架電で", ", calling: "),
         FactSource::Slot(_) => (" までの定時架電で", ", calls of the day: "),
         FactSource::Observation(_) => (" の報告で", ", reported: "),
+        FactSource::Welfare(_) => (" の安否確認で", ", welfare check: "),
+        FactSource::Silence(..) => (" の時点で", ", still silent: "),
     };
     format!("{day} {clock}{}", pick(language, ja, en))
 }

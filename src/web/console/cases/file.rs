@@ -253,6 +253,10 @@ fn facts(viewer: &Viewer, file: &CaseFile) -> Markup {
                                     }
                                     FactSource::Slot(_) => (viewer.say("1日の架電", "Calls of the day")),
                                     FactSource::Observation(_) => (viewer.say("報告", "Report")),
+                                    FactSource::Welfare(_) => {
+                                        a href="/welfare" { (viewer.say("安否確認", "Welfare check")) }
+                                    }
+                                    FactSource::Silence(..) => (viewer.say("無報告", "Silence")),
                                 }
                             }
                         }

@@ -295,18 +295,44 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
             ));
         }
     }
-    let Disturbances { slots_not_tried, waiting_since, messages_not_taken } = queue.disturbances;
-    if slots_not_tried > 0 {
-        let since = waiting_since.map(clock).unwrap_or_default();
+    troubles.extend(disturbed(&queue.disturbances));
+    troubles
+}
+
+/// What keeps calls and alarms from going out, a sentence each.
+pub(super) fn disturbed(disturbances: &Disturbances) -> Vec<Bilingual> {
+    let mut troubles = Vec::new();
+    let Disturbances {
+        slots_not_tried,
+        waiting_since,
+        messages_not_taken,
+        campaigns_not_started,
+        trunks_in_vain,
+    } = disturbances;
+    if *slots_not_tried > 0 {
+        let since = waiting_since.map(|at| civil(at).strftime("%H:%M").to_string());
+        let since = since.unwrap_or_default();
         troubles.push(Bilingual::composed(
             format!("時刻を過ぎても架電していない方: {slots_not_tried}件({since} から)"),
             format!("due, but not called: {slots_not_tried} (since {since})"),
         ));
     }
-    if messages_not_taken > 0 {
+    if *messages_not_taken > 0 {
         troubles.push(Bilingual::composed(
             format!("通知先が受け取らない通知: {messages_not_taken}件"),
             format!("alarms that their receiver does not take: {messages_not_taken}"),
+        ));
+    }
+    for name in campaigns_not_started {
+        troubles.push(Bilingual::composed(
+            format!("開始日を過ぎても始まらないキャンペーン: {name}"),
+            format!("campaign that should have started: {name}"),
+        ));
+    }
+    for (trunk, calls) in trunks_in_vain {
+        troubles.push(Bilingual::composed(
+            format!("回線 {trunk}: この2時間の {calls} 件に一度も応答がありません"),
+            format!("trunk {trunk}: nobody answered any of {calls} calls within two hours"),
         ));
     }
     troubles
@@ -360,6 +386,8 @@ mod tests {
                 slots_not_tried: 3,
                 waiting_since: Some(at(60)),
                 messages_not_taken: 2,
+                campaigns_not_started: vec!["冬".to_owned()],
+                trunks_in_vain: vec![("main".to_owned(), 24)],
             },
             trunks: vec![TrunkStatus {
                 node: "four".to_owned(),
@@ -384,6 +412,8 @@ mod tests {
                 "four: trunk ntt is down since 01/01 09:15: refused (403)",
                 "due, but not called: 3 (since 09:01)",
                 "alarms that their receiver does not take: 2",
+                "campaign that should have started: 冬",
+                "trunk main: nobody answered any of 24 calls within two hours",
             ]
         );
     }

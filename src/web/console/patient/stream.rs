@@ -549,7 +549,10 @@ fn is_of(fact: &Fact, observation: &Observation) -> bool {
     match fact.source {
         FactSource::Answer(attempt, seq) => observation.source == Some((attempt, seq)),
         FactSource::Observation(id) => observation.id == id,
-        FactSource::Attempt(_) | FactSource::Slot(_) => false,
+        FactSource::Attempt(_)
+        | FactSource::Slot(_)
+        | FactSource::Welfare(_)
+        | FactSource::Silence(..) => false,
     }
 }
 

@@ -1,0 +1,316 @@
+//! 安否確認: who is on the list, what staff decide, and what is not forgotten, on both databases.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use std::slice;
+
+use jiff::SignedDuration;
+use mimamori::base::Private;
+use mimamori::base::clock::civil;
+use mimamori::base::id::{CampaignId, PatientId, WelfareCheckId};
+use mimamori::call::{Completion, Disposition, Respondent};
+use mimamori::campaign::{SlotState, Terms};
+use mimamori::escalation::welfare::{Act, Choice, Refusal, Step, Why, absent, unsettled, why};
+use mimamori::escalation::{PatientFacts, Priority};
+use mimamori::ivr::Answer;
+use mimamori::observation::Channel;
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
+use mimamori::store::{
+    AuditFilter, CaseChange, CaseFilter, Evaluated, NewWelfareCheck, NewWelfareList, Report,
+    StoreError, Within,
+};
+
+use crate::store::{Database, District, at, claims, outcome};
+
+claims! {
+    the_list_is_made_once_of_those_who_were_silent
+    what_is_decided_has_a_name_a_reason_and_a_link_of_the_audit
+    what_nobody_settled_goes_to_the_supervisor_once
+    a_later_report_is_shown_and_closes_nothing
+    nobody_of_another_centre_is_seen_or_decided_about
+    the_tables_refuse_a_second_check_and_a_result_without_a_decision
+    a_silence_is_told_once_until_something_is_heard
+    campaigns_that_do_not_start_and_trunks_that_nobody_answers_are_seen
+}
+
+async fn nurse(district: &District) -> Staff {
+    let store = &district.store;
+    let staff = Staff {
+        id: store.mint(at(0, 0)),
+        health_center: Some(district.center.id),
+        clinic: None,
+        login: "hana".to_owned(),
+        name: Private::new("看護師 花".to_owned()),
+        roles: vec![Role::Nurse],
+        is_active: true,
+        language: ConsoleLanguage::Ja,
+        has_second_factor: false,
+        must_change_password: false,
+        locked_until: None,
+    };
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: staff.health_center,
+        action: "staff.added",
+        patient: None,
+        object: staff.id.to_string(),
+        detail: String::new(),
+    };
+    store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+    staff
+}
+
+fn within(district: &District) -> Within<'_> {
+    district.store.within(Scope { center: district.center.id, clinic: None })
+}
+
+/// A patient whose only call of the morning nobody took.
+async fn silent(district: &District, n: u32) -> PatientId {
+    let (patient, _, attempt) = district.talking(n).await;
+    let over = outcome(Disposition::NoAnswer, SlotState::Unreached);
+    district.store.finish_attempt(at(9, 5), attempt, &over).await.unwrap();
+    patient
+}
+
+async fn tell(district: &District, patient: PatientId, hour: i8) {
+    let report = Report {
+        channel: Channel::Web,
+        respondent: Respondent::Patient,
+        questionnaire: "web@1".to_owned(),
+        effective_at: at(hour, 0),
+        values: vec![("temperature".to_owned(), Answer::Number(365))],
+        completion: Completion::Complete,
+    };
+    district.store.report(at(hour, 0), patient, &report).await.unwrap();
+}
+
+/// Makes the list as the worker does at 16:00.
+async fn list(district: &District) -> Option<usize> {
+    let now = at(16, 0);
+    let silent = district.store.silent_on(civil(now).date()).await.unwrap();
+    let new = silent.iter().filter_map(|one| {
+        Some(NewWelfareCheck {
+            patient: one.patient,
+            why: why(&one.slots, one.heard_at, now)?,
+            is_frail: true,
+            heard_at: one.heard_at,
+        })
+    });
+    let list = NewWelfareList {
+        health_center: district.center.id,
+        campaign: None,
+        date: civil(now).date(),
+        escalate_at: at(20, 0),
+        people: new.collect(),
+    };
+    district.store.make_welfare_list(now, &list).await.unwrap()
+}
+
+/// Somebody on the list of today.
+async fn listed(district: &District, n: u32) -> (PatientId, WelfareCheckId) {
+    let patient = silent(district, n).await;
+    assert_eq!(list(district).await, Some(1));
+    let checks = within(district).welfare_checks(civil(at(16, 0)).date()).await.unwrap();
+    (patient, checks[0].id.unwrap())
+}
+
+fn decide() -> Act {
+    Act::Decide(Choice::Visit, "独居で応答なし".to_owned())
+}
+
+async fn the_list_is_made_once_of_those_who_were_silent(database: Database) {
+    let district = District::new(&database).await;
+    let today = civil(at(16, 0)).date();
+    let quiet = silent(&district, 1).await;
+    let told = silent(&district, 2).await;
+    tell(&district, told, 12).await;
+    let preview = within(&district).welfare_preview(at(15, 0)).await.unwrap();
+    assert_eq!(preview.iter().map(|one| one.patient.id).collect::<Vec<_>>(), [quiet]);
+    assert_eq!(within(&district).welfare_listed_at(today).await.unwrap(), None);
+
+    assert_eq!(list(&district).await, Some(1));
+    silent(&district, 3).await;
+    assert_eq!(list(&district).await, None, "it stays as it was made");
+    assert_eq!(within(&district).welfare_listed_at(today).await.unwrap(), Some(at(16, 0)));
+    let checks = within(&district).welfare_checks(today).await.unwrap();
+    let [one] = &checks[..] else { panic!("{checks:?}") };
+    assert_eq!((one.patient.id, one.why, one.step()), (quiet, Why::Unreached, Step::Listed));
+    assert_eq!((one.attempts.len(), one.heard_at, one.reported_at), (1, None, None));
+    let preview = within(&district).welfare_preview(at(17, 0)).await.unwrap();
+    assert_eq!(preview.len(), 1, "who is listed is not listed twice");
+}
+
+async fn what_is_decided_has_a_name_a_reason_and_a_link_of_the_audit(database: Database) {
+    let district = District::new(&database).await;
+    let hana = nurse(&district).await;
+    let (patient, id) = listed(&district, 1).await;
+    let within = within(&district);
+    let act = |minute, act: Act| {
+        let hana = hana.clone();
+        async move { within.act_on_welfare(at(17, minute), &hana, id, &act).await.unwrap() }
+    };
+    let settle = || Act::Settle("自宅で本人を確認".to_owned());
+    assert_eq!(act(0, settle()).await, Err(Refusal::NotDecided));
+    assert_eq!(act(1, Act::Decide(Choice::Wait, " ".to_owned())).await, Err(Refusal::NoWords));
+    assert_eq!(act(2, Act::Decide(Choice::Wait, "夜に再確認".to_owned())).await, Ok(Step::Decided));
+    assert_eq!(act(3, decide()).await, Ok(Step::Decided), "they may think again");
+    assert_eq!(act(40, settle()).await, Ok(Step::Settled));
+    assert_eq!(act(41, decide()).await, Err(Refusal::Settled));
+
+    let checks = within.welfare_checks(civil(at(17, 0)).date()).await.unwrap();
+    let decision = checks[0].decision.as_ref().unwrap();
+    assert_eq!((decision.choice, decision.by.at), (Choice::Visit, at(17, 3)));
+    assert_eq!(decision.by.name.expose(), "看護師 花");
+    let (result, by) = checks[0].result.as_ref().unwrap();
+    assert_eq!((result.expose().as_str(), by.at), ("自宅で本人を確認", at(17, 40)));
+
+    let filter = AuditFilter { action: Some("welfare.".to_owned()), ..AuditFilter::default() };
+    let events = district.store.audit_events(&filter, 100).await.unwrap();
+    let told: Vec<_> =
+        events.iter().rev().map(|one| (one.action.as_str(), one.detail.as_str())).collect();
+    assert_eq!(
+        told,
+        [("welfare.decided", "wait"), ("welfare.decided", "visit"), ("welfare.settled", "")]
+    );
+    assert!(events.iter().all(|one| one.patient == Some(patient)));
+    assert!(!format!("{events:?}").contains("独居"), "reasons stay out of the audit");
+    let yet = within.welfare_checks(civil(at(17, 0)).date().tomorrow().unwrap()).await.unwrap();
+    assert!(yet.is_empty(), "who is settled is not shown the next day");
+}
+
+async fn what_nobody_settled_goes_to_the_supervisor_once(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let (patient, id) = listed(&district, 1).await;
+    assert_eq!(store.next_welfare_escalation().await.unwrap(), Some(at(20, 0)));
+    assert_eq!(store.welfare_to_escalate(at(19, 59)).await.unwrap(), []);
+    let due = store.welfare_to_escalate(at(20, 0)).await.unwrap();
+    assert_eq!(due, [(id, patient, Step::Listed)]);
+    let fact = unsettled(id, Step::Listed, at(20, 0));
+    let nothing = Evaluated::default();
+    let change =
+        store.add_facts(at(20, 0), patient, slice::from_ref(&fact), &nothing).await.unwrap();
+    assert!(matches!(change, CaseChange::Opened(_)));
+    // A crash here must not tell it twice.
+    let again = store.add_facts(at(20, 1), patient, &[fact], &nothing).await.unwrap();
+    assert_eq!(again, CaseChange::Unchanged);
+    store.welfare_escalated(at(20, 0), id).await.unwrap();
+    assert_eq!(store.welfare_to_escalate(at(23, 0)).await.unwrap(), []);
+    assert_eq!(store.next_welfare_escalation().await.unwrap(), None);
+    let cases = store.cases(CaseFilter::Patient(patient)).await.unwrap();
+    assert_eq!((cases.len(), cases[0].case.priority), (1, Priority::P1));
+
+    let tomorrow = civil(at(16, 0)).date().tomorrow().unwrap();
+    let checks = within(&district).welfare_checks(tomorrow).await.unwrap();
+    assert_eq!(checks[0].escalated_at, Some(at(20, 0)), "it stays until somebody settles it");
+}
+
+async fn a_later_report_is_shown_and_closes_nothing(database: Database) {
+    let district = District::new(&database).await;
+    let (patient, id) = listed(&district, 1).await;
+    tell(&district, patient, 18).await;
+    let checks = within(&district).welfare_checks(civil(at(16, 0)).date()).await.unwrap();
+    assert_eq!((checks[0].reported_at, checks[0].step()), (Some(at(18, 0)), Step::Listed));
+    let due = district.store.welfare_to_escalate(at(20, 0)).await.unwrap();
+    assert_eq!(due, [(id, patient, Step::Listed)]);
+}
+
+async fn nobody_of_another_centre_is_seen_or_decided_about(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let hana = nurse(&district).await;
+    let (_, id) = listed(&district, 1).await;
+    silent(&district, 2).await;
+    let today = civil(at(16, 0)).date();
+    for scope in [
+        Scope { center: store.mint(at(0, 0)), clinic: None },
+        Scope { center: district.center.id, clinic: Some(store.mint(at(0, 0))) },
+    ] {
+        let within = store.within(scope);
+        assert!(within.welfare_checks(today).await.unwrap().is_empty());
+        assert!(within.welfare_preview(at(17, 0)).await.unwrap().is_empty());
+        let refused = within.act_on_welfare(at(17, 0), &hana, id, &decide()).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
+    }
+}
+
+async fn the_tables_refuse_a_second_check_and_a_result_without_a_decision(database: Database) {
+    let district = District::new(&database).await;
+    let (patient, id) = listed(&district, 1).await;
+    let second = format!(
+        "insert into welfare_check (id, patient_id, date, why, is_frail, listed_at, escalate_at) \
+         select 'x', '{patient}', date, why, is_frail, listed_at, escalate_at from welfare_check"
+    );
+    let result = database.refusal(&second).await;
+    assert!(result.contains("welfare_check"), "{result}");
+    let result = format!("update welfare_check set result = 'well' where id = '{id}'");
+    assert_eq!(database.refusal(&result).await, "welfare_check_settled");
+}
+
+async fn a_silence_is_told_once_until_something_is_heard(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let terms = Terms::shipped().silence;
+    let quiet = silent(&district, 1).await;
+    let told = silent(&district, 2).await;
+    let resting = silent(&district, 3).await;
+    tell(&district, told, 12).await;
+    let hana = nurse(&district).await;
+    let days = (civil(at(0, 0)).date(), civil(at(0, 0)).date().tomorrow().unwrap());
+    within(&district).pause(at(9, 30), hana.id, resting, days, "入院").await.unwrap();
+
+    assert_eq!(store.absences(at(11, 0)).await.unwrap(), []);
+    let absences = store.absences(at(13, 0)).await.unwrap();
+    let [absence] = &absences[..] else { panic!("{absences:?}") };
+    assert_eq!((absence.patient, absence.since), (quiet, at(0, 0)));
+    let anybody = PatientFacts::default();
+    let late = at(0, 0) + SignedDuration::from_hours(36);
+    assert_eq!(absent(anybody, absence.episode, absence.since, &terms, at(13, 0)), None);
+    let fact = absent(anybody, absence.episode, absence.since, &terms, late).unwrap();
+    let nothing = Evaluated::default();
+    let change = store.add_facts(late, quiet, slice::from_ref(&fact), &nothing).await.unwrap();
+    assert!(matches!(change, CaseChange::Opened(_)));
+    let cases = store.cases(CaseFilter::Patient(quiet)).await.unwrap();
+    assert_eq!(cases[0].case.facts, [fact], "it is read as it was written");
+    let yet = store.absences(late + SignedDuration::from_hours(1)).await.unwrap();
+    assert!(yet.iter().all(|one| one.patient != quiet), "told once: {yet:?}");
+    // A new silence begins after a report.
+    tell(&district, quiet, 23).await;
+    let later = store.absences(at(23, 0) + SignedDuration::from_hours(40)).await.unwrap();
+    let again = later.iter().find(|one| one.patient == quiet).unwrap();
+    assert_eq!(again.since, at(23, 0));
+}
+
+async fn campaigns_that_do_not_start_and_trunks_that_nobody_answers_are_seen(database: Database) {
+    let district = District::new(&database).await;
+    let campaign = |name: &str, day| {
+        format!(
+            "insert into campaign (id, health_center_id, name, state, is_default, starts_on, \
+             created_at, changed_at, changed_by, reason) values ('{}', '{}', '{name}', \
+             'ready', 0, '2026-11-{day}', 0, 0, '', '');",
+            district.store.mint::<CampaignId>(at(0, 0)),
+            district.center.id
+        )
+    };
+    database.execute(&campaign("due", 23)).await;
+    database.execute(&campaign("late", 20)).await;
+    database.execute(&campaign("soon", 24)).await;
+    let seen = within(&district).disturbances(at(8, 0)).await.unwrap();
+    assert_eq!(seen.campaigns_not_started, ["late"], "the centre has not opened");
+    let seen = within(&district).disturbances(at(8, 30)).await.unwrap();
+    assert_eq!(seen.campaigns_not_started, ["due", "late"]);
+
+    for n in 1..=19 {
+        silent(&district, n).await;
+    }
+    database.execute("update attempt set answered_at = null").await;
+    let seen = within(&district).disturbances(at(10, 0)).await.unwrap();
+    assert_eq!(seen.trunks_in_vain, [], "so few may be chance");
+    silent(&district, 20).await;
+    let seen = within(&district).disturbances(at(10, 0)).await.unwrap();
+    assert_eq!(seen.trunks_in_vain, [], "one was answered");
+    database.execute("update attempt set answered_at = null").await;
+    let seen = within(&district).disturbances(at(10, 0)).await.unwrap();
+    assert_eq!(seen.trunks_in_vain, [("main".to_owned(), 20)]);
+    let seen = within(&district).disturbances(at(11, 30)).await.unwrap();
+    assert_eq!(seen.trunks_in_vain, [], "of late only");
+}
