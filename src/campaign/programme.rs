@@ -201,7 +201,10 @@ mod tests {
             let ways = Action::ALL.into_iter().filter_map(|action| {
                 Some(format!(" {}→{}", action.as_str(), state.after(action)?.as_str()))
             });
-            table.push_str(&format!("{}:{}\n", state.as_str(), ways.collect::<String>()));
+            table += state.as_str();
+            table.push(':');
+            table.extend(ways);
+            table.push('\n');
         }
         assert_eq!(
             table,

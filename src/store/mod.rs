@@ -120,6 +120,9 @@ use crate::base::id::{CampaignId, Id, Minter};
 use crate::store::change::Bell;
 use crate::store::session::{ClockHold, Glance, Session};
 
+/// Terms by campaign and version.
+type KnownTerms = HashMap<(CampaignId, u32), Arc<crate::campaign::Terms>>;
+
 /// The database, shared by all workers of a process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -130,7 +133,7 @@ pub struct Store {
     bell: Arc<Bell>,
     clock: ClockHold,
     /// Terms of campaigns that were read: published, they never change.
-    terms: Arc<Mutex<HashMap<(CampaignId, u32), Arc<crate::campaign::Terms>>>>,
+    terms: Arc<Mutex<KnownTerms>>,
 }
 
 /// Which database it is; asked only where the two must be told apart.
