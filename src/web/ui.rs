@@ -66,7 +66,7 @@ const fn entry(
     Entry { section, href, rights, name, icon }
 }
 
-const MENU: [Entry; 14] = [
+const MENU: [Entry; 15] = [
     entry(Section::Today, "/", &[], Bilingual::fixed("今日", "Today"), Icon::Today),
     entry(
         Section::Health,
