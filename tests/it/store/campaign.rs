@@ -263,7 +263,7 @@ async fn caps_of_the_installation_and_of_a_trunk_hold_for_all(database: Database
     district.store.set_trunk_caps(at(8, 0), "main", three, &change(&entry)).await.unwrap();
     assert_eq!(district.claimed(at(9, 0), 10).await.len(), 1);
     let mut other = claimant("two");
-    other.trunk = "second".to_owned();
+    "second".clone_into(&mut other.trunk);
     let claims = district.store.claim_due(at(9, 0), &other, 10).await.unwrap();
     assert_eq!(claims.len(), 1, "another trunk has lines of its own");
 }
