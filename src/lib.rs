@@ -49,7 +49,7 @@
 //! | | [`audio`] | G.711, levels, tones, WAV |
 //! | 2 call | [`call`] | one telephone call, without the word SIP |
 //! | 3 people | [`registry`] | centres, patients, episodes; lists as spreadsheets write them |
-//! | 4 plan and talk | [`campaign`] | slots, windows, attempts, retries, pace |
+//! | 4 plan and talk | [`campaign`] | programmes and their terms; slots, windows, attempts, retries, pace |
 //! | | [`ivr`] | questionnaire, catalogue, interview |
 //! | 5 meaning | [`observation`] | answers as coded facts |
 //! | | [`tape`] | what is kept of a call's sound, how long, and what happened when in it |
@@ -78,7 +78,8 @@
 //!    both down as [`base::Now`].
 //! 4. No step of the road calls another, but for the live call that `dial` hands to `talk`.
 //! 5. No turn of a worker retries by itself: the next turn is the retry, and does no harm twice.
-//! 6. No attempt is placed again once its claim is committed: nobody is called twice for a crash.
+//! 6. No attempt is placed again once its claim is committed, unless the node that holds it says
+//!    itself that nothing was sent: nobody is called twice for a crash.
 //! 7. No answer and no observation is changed: a correction is a new one.
 //! 8. No telephone number, name or secret in a log or an error: such values are [`base::Private`],
 //!    or show themselves redacted.
@@ -102,6 +103,7 @@
 //! | **gather** | to collect the digits of one answer |
 //! | **disposition** | how the telephone part ended |
 //! | **respondent**, **completion** | who answered; how far the dialogue came |
+//! | **campaign**, **terms** | a programme of a centre; by what its patients are called, in versions that never change |
 //! | **slot** | what is owed to one patient, numbered within a date; any channel may meet it |
 //! | **attempt** | one try to reach a patient for a slot |
 //! | **prompt**, **utterance**, **clip** | a text of the catalogue; with its values; as sound |
