@@ -10,7 +10,7 @@ use crate::campaign::Attempt;
 use crate::ivr::Entry;
 use crate::observation::Observation;
 use crate::registry::{Episode, Patient};
-use crate::store::registry::{episode, fold_patients, select_patients};
+use crate::store::registry::{episode, episode_columns, fold_patients, select_patients};
 use crate::store::row::{
     self, Fields, millis, select_answers, select_attempts, select_observations,
 };
@@ -50,10 +50,13 @@ impl Within<'_> {
 
     /// The episodes of a patient, the newest first: whether it is active, and the episode.
     pub async fn episodes(&self, patient: PatientId) -> Result<Vec<(bool, Episode)>, StoreError> {
-        const OF_PATIENT: &str = "select e.id, e.patient_id, e.first_day, e.last_day, \
-            e.call_times, e.state from episode e join patient p on p.id = e.patient_id \
-            where e.patient_id = $1 and p.health_center_id = $2 and ($3 = '' or p.clinic_id = $3) \
-            order by e.first_day desc, e.id";
+        const OF_PATIENT: &str = concat!(
+            "select ",
+            episode_columns!(),
+            ", e.state from episode e join patient p on p.id = e.patient_id \
+             where e.patient_id = $1 and p.health_center_id = $2 \
+             and ($3 = '' or p.clinic_id = $3) order by e.first_day desc, e.id"
+        );
         let rows = self.of_patient(OF_PATIENT, patient).await?;
         rows.iter()
             .map(|row| Ok((Fields::new("episode", row).text("state")? == "active", episode(row)?)))

@@ -215,9 +215,16 @@ async fn an_engineer_sees_the_lines_but_no_patient() {
         assert!(!text.contains(household.patient.name.expose().as_str()));
         assert!(!text.contains(household.patient.phones[0].number.e164()));
     }
-    for path in ["/health", "/patients", "/cases", "/plan"] {
+    for path in ["/health", "/patients", "/plan", "/welfare"] {
         browser.goto(path).await;
         browser.reads("権限がありません").await;
+    }
+    // Of the queue the lane of the system, and no other.
+    browser.goto("/cases").await;
+    browser.reads("システム").await;
+    let text = browser.text().await;
+    for household in &console.town.people.households {
+        assert!(!text.contains(household.patient.name.expose().as_str()));
     }
     browser.close().await;
 }
