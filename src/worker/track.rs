@@ -12,12 +12,13 @@ use tracing::{error, warn};
 use crate::base::{Digit, Now};
 use crate::call::media::Lane;
 use crate::call::{Disposition, Respondent, Tap};
+use crate::campaign::terms::Recording;
 use crate::ivr::session::Message;
 use crate::ivr::{Concern, Entry, Utterance};
 use crate::recording::{Archive, CenterKey, Recorder, Tape};
 use crate::store::{Claim, NewRecording, StoreError, Terms};
 use crate::tape::policy::{Messages, scope};
-use crate::tape::{Mark, MarkKind, Policy, Scope};
+use crate::tape::{Keep, Mark, MarkKind, Policy, Scope};
 use crate::worker::Road;
 
 /// What calls are recorded with.
@@ -29,6 +30,16 @@ pub struct Recordings {
     pub recorder: Recorder,
     /// The rule of centres that made none.
     pub policy: Policy,
+}
+
+/// Which calls of a campaign stay: as its terms say, or as its centre does.
+fn keep(of_center: Keep, of_campaign: Recording) -> Keep {
+    match of_campaign {
+        Recording::AsCenter => of_center,
+        Recording::Nothing => Keep::None,
+        Recording::Escalated => Keep::Escalated,
+        Recording::All => Keep::All,
+    }
 }
 
 /// How long the call waits for the store because of its recording.
@@ -233,6 +244,8 @@ async fn prepare<C>(
 ) -> anyhow::Result<Option<Running>> {
     let terms = road.store.recording_terms(claim.patient.id).await?;
     let policy = terms.policy.unwrap_or(recordings.policy);
+    let of_campaign = claim.terms.as_ref().map_or(Recording::AsCenter, |terms| terms.recording);
+    let policy = Policy { keep: keep(policy.keep, of_campaign), ..policy };
     let messages = match road.questionnaire.message {
         Some(_) => Messages::Offered,
         None => Messages::NotOffered,
@@ -294,5 +307,22 @@ async fn center_key<C>(
             open(&sealed.context("the centre's key is gone")?)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_may_keep_more_or_less_than_its_centre() {
+        for (of_campaign, expected) in [
+            (Recording::AsCenter, Keep::Sampled(5)),
+            (Recording::Nothing, Keep::None),
+            (Recording::Escalated, Keep::Escalated),
+            (Recording::All, Keep::All),
+        ] {
+            assert_eq!(keep(Keep::Sampled(5), of_campaign), expected, "{of_campaign:?}");
+        }
     }
 }
