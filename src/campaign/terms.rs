@@ -1,7 +1,7 @@
 //! The terms of a campaign: when its patients are called, how often, and what is owed to those who
 //! cannot be reached. What was published is never changed; a later version follows it.
 
-use jiff::civil::{Date, Time, Weekday};
+use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::base::Bilingual;
@@ -270,18 +270,12 @@ impl Terms {
         );
         warnings
     }
-
-    /// The hours of a day of the week.
-    pub fn hours_on(&self, weekday: Weekday) -> Option<Window> {
-        let index = usize::try_from(weekday.to_monday_zero_offset()).ok()?;
-        self.hours.get(index).copied().flatten()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use jiff::civil::time;
+    use jiff::civil::{Weekday, time};
 
     use super::*;
     use crate::base::clock::{civil, timestamp};
