@@ -768,8 +768,8 @@ fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
 fn a_clock_that_steps_neither_loses_nor_doubles_a_slot() {
     for seed in seeds(&[5, 6]) {
         in_virtual_time(seed, async {
-            let mut town = Town::new(seed, 29, 3).await;
-            town.poll = Duration::from_secs(1);
+            let mut town = Town::new(seed, 29, 2).await;
+            town.poll = Duration::from_mins(2);
             let store = town.live_by_a_clock_that_steps(&mut StdRng::seed_from_u64(seed)).await;
             let history = History::read(&town, &store).await;
             assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
