@@ -54,6 +54,7 @@
 //! | 5 meaning | [`observation`] | answers as coded facts |
 //! | | [`tape`] | what is kept of a call's sound, how long, and what happened when in it |
 //! | 6 alarm | [`escalation`] | rules, findings, cases, and who was silent |
+//! | | [`release`] | who may be released from recuperation, and what is in the way |
 //! | 7 adapters | [`store`] | the only SQL |
 //! | | [`trunk`] | the carrier: sockets, media threads, drivers |
 //! | | [`prompt`] | the catalogue as sound: voice, recordings, cache |
@@ -114,6 +115,7 @@
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
 //! | **welfare check** | 安否確認: somebody silent all day is looked for; listed, decided, settled |
+//! | **course**, **proposal** | from which day an illness is counted; that a release is possible, for a person to decide |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
 
 pub mod base;
@@ -134,6 +136,7 @@ pub mod observation;
 pub mod tape;
 
 pub mod escalation;
+pub mod release;
 
 pub mod notify;
 pub mod prompt;

@@ -88,7 +88,8 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn center(store: &Store, code: &str) -> anyhow::Result<HealthCenter> {
+/// The centre of that code.
+pub(super) async fn center(store: &Store, code: &str) -> anyhow::Result<HealthCenter> {
     let found = store.health_center(code).await?;
     found.with_context(|| format!("保健所が見つかりません / no such health centre: {code}"))
 }

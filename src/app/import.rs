@@ -120,6 +120,7 @@ async fn write(
                 continue;
             }
         };
+        store.note_course(now, imported.patient, &draft.course()).await.with_context(refused)?;
         counts[match imported.change {
             Change::Created => 0,
             Change::Updated => 1,

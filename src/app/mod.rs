@@ -70,6 +70,10 @@ enum Command {
     Observations(views::ObservationsOptions),
     /// 対応が必要なケース / List the cases that need a human
     Cases(views::CasesOptions),
+    /// 安否確認の一覧 / List those of whom nothing was heard today
+    Welfare(views::CenterOptions),
+    /// 療養解除の候補 / List who may be released, and what is in the way
+    Release(views::CenterOptions),
     /// 録音を聞く / Hear a recording
     Listen(listen::Options),
     /// 録音の鍵を新しくする(古い録音も聞ける) / New keys for recordings from now on
@@ -181,6 +185,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Import(options) => import::run(options).await,
         Command::Observations(options) => views::observations(options).await,
         Command::Cases(options) => views::cases(options).await,
+        Command::Welfare(options) => views::welfare(options).await,
+        Command::Release(options) => views::releases(options).await,
         Command::Listen(options) => listen::run(options).await,
         Command::Rekey(configured) => rekey::run(configured.load()?).await,
         Command::Check(configured) => check::run(&configured).await,

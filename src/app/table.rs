@@ -9,11 +9,13 @@ use jiff::civil::Date;
 
 use crate::base::clock::civil;
 use crate::campaign::{Slot, SlotState};
+use crate::escalation::welfare::Step;
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::{Answer, Entry, YesNo};
 use crate::observation::{Channel, Observation};
 use crate::registry::{HealthCenter, Staff};
-use crate::store::{CaseView, DayReport, HealthRow};
+use crate::release::ReleaseRules;
+use crate::store::{CaseView, Convalescent, DayReport, HealthRow, WelfareCheck};
 
 /// The symptoms in the order of My HER-SYS, with the heading of their column.
 const SYMPTOMS: [(&str, &str); 9] = [
@@ -38,6 +40,69 @@ fn table(headings: &[&str]) -> Table {
         table.force_no_tty();
     }
     table.set_header(headings.iter().map(Cell::new));
+    table
+}
+
+/// Who may be released, and what is in the way.
+pub(super) fn releases(people: &[Convalescent], rules: &ReleaseRules) -> Table {
+    let mut table = table(&[
+        "管理番号\nNumber",
+        "氏名\nName",
+        "発症日・検体採取日\nDay 0",
+        "解除可能日\nFrom",
+        "状態\nState",
+        "理由\nIn the way",
+    ]);
+    for one in people {
+        let proposal = &one.proposal;
+        let day = |day: Option<Date>| day.map_or_else(|| "—".to_owned(), |day| day.to_string());
+        let blocks: Vec<String> = proposal
+            .blocks
+            .iter()
+            .map(|block| block.told(rules))
+            .map(|told| format!("{} / {}", told.ja, told.en))
+            .collect();
+        let state = if proposal.is_candidate() { "候補 / candidate" } else { "まだ / not yet" };
+        table.add_row([
+            one.patient.registration_number.as_str(),
+            one.patient.name.expose(),
+            &day(proposal.day_zero),
+            &day(proposal.from),
+            state,
+            &blocks.join("\n"),
+        ]);
+    }
+    table
+}
+
+/// Who was silent all day, red until somebody has settled it.
+pub(super) fn welfare(people: &[WelfareCheck]) -> Table {
+    let mut table = table(&[
+        "管理番号\nNumber",
+        "氏名\nName",
+        "一覧の日\nDay",
+        "理由\nWhy",
+        "最後の報告\nLast heard",
+        "状態\nState",
+    ]);
+    for one in people {
+        let why = one.why.name();
+        let heard = one.heard_at.map(|at| civil(at).strftime("%m/%d %H:%M").to_string());
+        let state = match (one.id, one.step()) {
+            (None, _) => Cell::new("見込み / preview"),
+            (_, Step::Listed) => Cell::new("未協議 / to be decided").fg(Color::Red),
+            (_, Step::Decided) => Cell::new("結果未入力 / result awaited").fg(Color::Red),
+            (_, Step::Settled) => Cell::new("完了 / settled"),
+        };
+        table.add_row([
+            Cell::new(&one.patient.registration_number),
+            Cell::new(one.patient.name.expose()),
+            Cell::new(one.date),
+            Cell::new(format!("{} / {}", why.ja, why.en)),
+            Cell::new(heard.unwrap_or_else(|| "—".to_owned())),
+            state,
+        ]);
+    }
     table
 }
 

@@ -7,8 +7,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use jiff::civil::Date;
 
-use crate::app::{Configured, clock, open_store, table};
+use crate::app::{Configured, campaign, clock, open_store, table};
 use crate::base::clock::timestamp;
+use crate::registry::Scope;
+use crate::release::ReleaseBook;
 use crate::store::CaseFilter;
 
 /// What `mimamori observations` shows.
@@ -45,6 +47,47 @@ pub(super) struct CasesOptions {
     /// 終了の理由 / Why it is closed
     #[arg(long)]
     reason: Option<String>,
+}
+
+/// Whose list `mimamori release` and `mimamori welfare` show.
+#[derive(Args, Debug)]
+pub(super) struct CenterOptions {
+    #[command(flatten)]
+    configured: Configured,
+    /// 保健所のコード / The code of the health centre
+    #[arg(long, value_name = "CODE")]
+    center: String,
+}
+
+/// 解除候補: who may be released, and what is in the way of the others. Staff decide in the console.
+pub(super) async fn releases(options: CenterOptions) -> anyhow::Result<ExitCode> {
+    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let now = clock::host().now();
+    let center = campaign::center(&store, &options.center).await?;
+    let book = ReleaseBook::shipped()?;
+    let rules = book.effective_on(now.date()).context("no rules of release are in force")?;
+    let within = store.within(Scope { center: center.id, clinic: None });
+    let people = within.convalescents(now.timestamp, rules, 1_000).await?;
+    let (undated, _) = within.without_day_zero(now.date(), 0).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "解除候補 / Releases, {} — {}", now.date(), rules.source)?;
+    writeln!(out, "{}", table::releases(&people, rules))?;
+    writeln!(out, "発症日が未登録 / without a day of onset: {undated}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// 安否確認: who is on the list and not settled, and who would be on it now.
+pub(super) async fn welfare(options: CenterOptions) -> anyhow::Result<ExitCode> {
+    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let now = clock::host().now();
+    let center = campaign::center(&store, &options.center).await?;
+    let within = store.within(Scope { center: center.id, clinic: None });
+    let mut people = within.welfare_checks(now.date()).await?;
+    people.extend(within.welfare_preview(now.timestamp).await?);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "安否確認 / Welfare checks, {}", now.date())?;
+    writeln!(out, "{}", table::welfare(&people))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// 健康状態一覧, or all observations of one patient.

@@ -113,6 +113,10 @@ ids! {
     WelfareCheckId "welfare check",
     /// A version of the rules that was made in the console.
     RuleSetId "rule set",
+    /// What was written about the course of an illness.
+    CourseId "course",
+    /// A decision about a release.
+    ReleaseDecisionId "release decision",
 }
 
 /// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.

@@ -4,6 +4,7 @@
 pub mod arrangement;
 pub mod audit;
 pub mod care;
+pub mod course;
 pub mod episode;
 pub mod health_center;
 pub mod import;
@@ -14,6 +15,7 @@ pub mod token;
 pub use arrangement::{Arrangement, Held, Weekdays};
 pub use audit::{Actor, AuditEntry, AuditEvent};
 pub use care::{Contact, Pause, Relation, Signed, StaffNote};
+pub use course::Course;
 pub use episode::Episode;
 pub use health_center::HealthCenter;
 pub use patient::{Gender, Patient, PatientPhone, PhoneRole, RiskFlag};

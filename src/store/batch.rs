@@ -22,6 +22,7 @@ use crate::registry::{AuditEntry, Episode, Patient};
 use crate::store::registry::{
     find_active_episode, find_registered, fold_patients, save, select_patients,
 };
+use crate::store::release::note_course;
 use crate::store::row::{Fields, millis};
 use crate::store::undo::Snapshot;
 use crate::store::{Change, StoreError, Topic, Within, audit};
@@ -560,6 +561,7 @@ impl Within<'_> {
         let patient: Patient = draft.patient(self.store.mint(now), self.center());
         let episode: Episode = draft.episode(self.store.mint(now), patient.id);
         let imported = save(connection, now, &patient, Some(&episode)).await?;
+        note_course(self.store, connection, now, imported.patient, &draft.course()).await?;
         let gender = patient.gender.or(known.as_ref().and_then(|known| known.gender));
         let saved = Patient { id: imported.patient, gender, ..patient };
         let active = find_active_episode(connection, imported.patient).await?;

@@ -178,8 +178,6 @@ impl Within<'_> {
         patient: PatientId,
         reason: &str,
     ) -> Result<(), StoreError> {
-        const END: &str = "update episode set state = 'ended', last_day = $2, updated_at = $3 \
-            where id = $1";
         let mut session = self.store.write().await?;
         let connection = session.connection();
         self.hold(connection, patient).await?;
@@ -187,26 +185,11 @@ impl Within<'_> {
             Err(StoreError::NotFound { .. }) => return Ok(()),
             other => other?,
         };
-        let today = civil(now).date();
-        // One that has not begun has no day before today.
-        let last_day = episode.last_day.min(today.max(episode.first_day));
-        sqlx::query(END)
-            .bind(episode.id.to_string())
-            .bind(last_day.to_string())
-            .bind(millis(now))
-            .execute(&mut *connection)
-            .await?;
-        skip_slots_after(
-            connection,
-            now,
-            episode.id,
-            today.saturating_sub(jiff::Span::new().days(1)),
-        )
-        .await?;
+        end_episode(connection, now, &episode).await?;
         let changed = Changed {
             setting: Setting::ObservationEnd,
             before: episode.last_day.to_string(),
-            after: today.to_string(),
+            after: civil(now).date().to_string(),
             reason,
         };
         self.record(connection, now, by, patient, &changed).await?;
@@ -623,8 +606,29 @@ pub(super) async fn notes_of(
         .collect()
 }
 
+/// Ends an episode: today is its last day, and what is due of it is skipped.
+pub(super) async fn end_episode(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    episode: &Episode,
+) -> Result<(), StoreError> {
+    const END: &str = "update episode set state = 'ended', last_day = $2, updated_at = $3 \
+        where id = $1";
+    let today = civil(now).date();
+    // One that has not begun has no day before today.
+    let last_day = episode.last_day.min(today.max(episode.first_day));
+    sqlx::query(END)
+        .bind(episode.id.to_string())
+        .bind(last_day.to_string())
+        .bind(millis(now))
+        .execute(&mut *connection)
+        .await?;
+    let yesterday = today.saturating_sub(jiff::Span::new().days(1));
+    skip_slots_after(connection, now, episode.id, yesterday).await
+}
+
 /// Reads `staff_id`, `staff_name` and `signed_at`.
-fn signed(fields: &Fields<'_>) -> Result<Signed, StoreError> {
+pub(super) fn signed(fields: &Fields<'_>) -> Result<Signed, StoreError> {
     Ok(Signed {
         by: fields.parsed("staff_id")?,
         name: Private::new(fields.text("staff_name")?.to_owned()),

@@ -110,6 +110,8 @@ const UNIQUE: &[(&str, &str)] = &[
     ("campaign.health_center_id, campaign.name", "campaign_name"),
     ("campaign.health_center_id", "campaign_default_of_center"),
     ("campaign_version.campaign_id, campaign_version.number", "campaign_version_number"),
+    ("episode_course.episode_id", "episode_course_in_force"),
+    ("release_decision.episode_id", "release_decision_once"),
     ("center_closure.health_center_id, center_closure.date", "center_closure_date"),
     ("staff.login", "staff_login"),
     ("staff.oidc_issuer, staff.oidc_subject", "staff_subject"),

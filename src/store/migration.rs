@@ -25,6 +25,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0015_campaign.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0017_welfare_check.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
         ]
     };
 }
@@ -49,6 +50,7 @@ const NAMES: &[(i64, &str)] = &[
     (15, "campaign"),
     (17, "welfare_check"),
     (20, "clock"),
+    (21, "release"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -364,6 +364,9 @@ async fn has_history(
         and a.state in ('dialing', 'talking', 'done')) \
         + (select count(*) from observation o where o.patient_id = $1) \
         + (select count(*) from welfare_check w where w.patient_id = $1) \
+        + (select count(*) from release_decision d where d.patient_id = $1) \
+        + (select count(*) from episode_course c join episode e on e.id = c.episode_id \
+        where e.patient_id = $1 and c.staff_id is not null) \
         + (select count(*) from escalation_case k where k.patient_id = $1) as n";
     let row = sqlx::query(HISTORY).bind(patient.to_string()).fetch_one(connection).await?;
     Ok(Fields::new("attempt", &row).integer::<i64>("n")? > 0)
@@ -374,7 +377,10 @@ async fn has_calls(connection: &mut AnyConnection, episode: EpisodeId) -> Result
         (select count(*) from attempt a join slot s on s.id = a.slot_id where s.episode_id = $1 \
         and a.state in ('dialing', 'talking', 'done')) \
         + (select count(*) from observation o join slot s on s.id = o.slot_id \
-        where s.episode_id = $1) as n";
+        where s.episode_id = $1) \
+        + (select count(*) from release_decision d where d.episode_id = $1) \
+        + (select count(*) from episode_course c where c.episode_id = $1 \
+        and c.staff_id is not null) as n";
     let row = sqlx::query(CALLS).bind(episode.to_string()).fetch_one(connection).await?;
     Ok(Fields::new("attempt", &row).integer::<i64>("n")? > 0)
 }
@@ -383,7 +389,8 @@ async fn delete_episode(
     connection: &mut AnyConnection,
     episode: EpisodeId,
 ) -> Result<(), StoreError> {
-    const DELETE: [&str; 3] = [
+    const DELETE: [&str; 4] = [
+        "delete from episode_course where episode_id = $1",
         "delete from attempt where slot_id in (select s.id from slot s where s.episode_id = $1)",
         "delete from slot where episode_id = $1",
         "delete from episode where id = $1",
@@ -398,9 +405,11 @@ async fn delete_patient(
     connection: &mut AnyConnection,
     patient: PatientId,
 ) -> Result<(), StoreError> {
-    const DELETE: [&str; 5] = [
+    const DELETE: [&str; 6] = [
         "delete from attempt where patient_id = $1",
         "delete from slot where patient_id = $1",
+        "delete from episode_course where episode_id in \
+            (select e.id from episode e where e.patient_id = $1)",
         "delete from episode where patient_id = $1",
         "delete from patient_phone where patient_id = $1",
         "delete from patient where id = $1",

@@ -21,6 +21,8 @@ pub enum Section {
     Cases,
     /// 安否確認
     Welfare,
+    /// 解除候補
+    Release,
     /// 申し送り
     Handover,
     /// 患者
@@ -66,7 +68,7 @@ const fn entry(
     Entry { section, href, rights, name, icon }
 }
 
-const MENU: [Entry; 15] = [
+const MENU: [Entry; 16] = [
     entry(Section::Today, "/", &[], Bilingual::fixed("今日", "Today"), Icon::Today),
     entry(
         Section::Health,
@@ -89,6 +91,13 @@ const MENU: [Entry; 15] = [
         &[Right::HandleCases],
         Bilingual::fixed("安否確認", "Welfare checks"),
         Icon::Look,
+    ),
+    entry(
+        Section::Release,
+        "/release",
+        &[Right::SeeHealth],
+        Bilingual::fixed("解除候補", "Releases"),
+        Icon::Check,
     ),
     entry(
         Section::Handover,

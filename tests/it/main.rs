@@ -25,6 +25,7 @@ mod plan;
 mod postgres;
 mod recorded_calls;
 mod recordings;
+mod release;
 mod s3;
 mod sipp;
 mod store;

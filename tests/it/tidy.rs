@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["registry"],
     &["campaign", "ivr"],
     &["observation", "tape"],
-    &["escalation"],
+    &["escalation", "release"],
     &["store", "trunk", "prompt", "recording", "notify"],
     &["worker", "web", "sim"],
     &["config", "telemetry"],

@@ -30,7 +30,7 @@ use crate::registry::import::column::{Column, Header};
 use crate::registry::import::row::RowReader;
 use crate::registry::import::table::{Damage, Record, Table};
 use crate::registry::import::value::{Wrong, wrong};
-use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, RiskFlag};
+use crate::registry::{Arrangement, Course, Episode, Gender, Patient, PatientPhone, RiskFlag};
 
 /// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
 ///
@@ -310,6 +310,15 @@ impl PatientDraft {
             lives_alone: self.lives_alone,
             risks: self.risks.clone(),
             phones: self.phones.clone(),
+        }
+    }
+
+    /// What the list says about the beginning of the illness.
+    pub fn course(&self) -> Course {
+        Course {
+            onset: *self.onset.expose(),
+            specimen: *self.specimen_day.expose(),
+            has_symptoms: *self.has_symptoms.expose(),
         }
     }
 

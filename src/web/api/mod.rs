@@ -21,7 +21,9 @@ mod patients;
 #[expect(unused_qualifications, reason = "the macro of utoipa names types in full")]
 mod plan;
 mod problem;
+mod releases;
 mod reports;
+mod welfare;
 
 use std::sync::LazyLock;
 
@@ -88,6 +90,8 @@ fn described() -> (Router<Desk>, utoipa::openapi::OpenApi) {
         .merge(campaigns::routes())
         .merge(cases::routes())
         .merge(health::routes())
+        .merge(releases::routes())
+        .merge(welfare::routes())
         .merge(dialing::routes())
         .merge(audit::routes())
         .split_for_parts();

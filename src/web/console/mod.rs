@@ -10,6 +10,7 @@ mod import;
 mod patient;
 mod plan;
 mod prompts;
+mod release;
 mod rules;
 mod settings;
 mod staff;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<Desk> {
         .merge(patient::routes())
         .merge(plan::routes())
         .merge(prompts::routes())
+        .merge(release::routes())
         .merge(rules::routes())
         .merge(staff::routes())
         .merge(today::routes())

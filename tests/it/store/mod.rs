@@ -122,7 +122,7 @@ impl District {
         Self::with(database.open().await).await
     }
 
-    async fn with(store: Store) -> Self {
+    pub(crate) async fn with(store: Store) -> Self {
         let mut center = HealthCenter {
             id: store.mint(at(0, 0)),
             code: "minato".to_owned(),
@@ -183,7 +183,7 @@ impl District {
         self.slot_between(episode, 1, at(9, 0), at(12, 0)).await
     }
 
-    async fn slot_between(
+    pub(crate) async fn slot_between(
         &self,
         episode: &Episode,
         number: u8,

@@ -1,0 +1,373 @@
+//! 解除候補: who may be released from recuperation by the rules of the day, why, and what is in the
+//! way of the others. The page proposes; the one who presses the button decides, by name.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use jiff::civil::Date;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::base::Bilingual;
+use crate::base::clock::civil;
+use crate::base::id::PatientId;
+use crate::registry::{Course, Patient, Right};
+use crate::release::{Decision, Proposal, ReleaseBook, ReleaseRules};
+use crate::store::{Convalescent, NotDecided};
+use crate::web::Desk;
+use crate::web::auth::{Posted, Viewer, done};
+use crate::web::console::words;
+use crate::web::fault::Fault;
+use crate::web::ui::{self, Icon, Section};
+
+/// More do not fit on a page that somebody decides from.
+const LIMIT: u32 = 200;
+
+/// So many whose illness nobody has dated are listed.
+const UNDATED: u32 = 50;
+
+/// After so many characters a reason is a report.
+const LONGEST_REASON: usize = 500;
+
+const TITLE: Bilingual = Bilingual::fixed("解除候補", "Releases");
+
+pub(super) fn routes() -> Router<Desk> {
+    Router::new()
+        .route("/release", get(page))
+        .route("/release/{patient}/decide", post(decide))
+        .route("/release/{patient}/course", post(course))
+}
+
+/// The rules of the day.
+fn rules(viewer: &Viewer) -> Result<ReleaseRules, Fault> {
+    let book = ReleaseBook::shipped().map_err(anyhow::Error::from)?;
+    book.effective_on(civil(viewer.now).date()).cloned().ok_or(Fault::NotFound)
+}
+
+/// Who may decide: the health centre does, and not the clinic that looks after somebody.
+fn may_decide(viewer: &Viewer) -> bool {
+    viewer.may(Right::ChangePlan) && viewer.may(Right::SeeHealth)
+}
+
+async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    let today = civil(viewer.now).date();
+    let rules = rules(&viewer)?;
+    let within = desk.store.within(viewer.scope()?);
+    let people = within.convalescents(viewer.now, &rules, LIMIT).await?;
+    let (n_undated, undated) = within.without_day_zero(today, UNDATED).await?;
+    let (candidates, others): (Vec<_>, Vec<_>) =
+        people.iter().partition(|one| one.proposal.is_candidate());
+    let mut entry = viewer.audit("release.viewed");
+    entry.detail = format!("{} candidates, {} others", candidates.len(), others.len());
+    desk.store.audit(viewer.now, &entry).await?;
+
+    let say = |ja, en| viewer.say(ja, en);
+    let body = html! {
+        (terms(&viewer, &rules))
+        p.row role="status" {
+            span { (say("候補", "candidates")) " " strong data-count="candidates" { (candidates.len()) } }
+            span { (say("まだの方", "not yet")) " " strong data-count="others" { (others.len()) } }
+            span { (say("発症日が未登録", "without a day of onset")) " " strong data-count="undated" { (n_undated) } }
+        }
+        h2 { (say("候補(保健所の確認待ち)", "Candidates (to be confirmed)")) }
+        @if candidates.is_empty() { (ui::empty(say("いま候補の方はいません。", "Nobody for now."))) }
+        @for one in &candidates { (card(&viewer, &rules, one)) }
+        @if !others.is_empty() {
+            h2 { (say("日数は過ぎたが、まだ条件を満たさない方", "Enough days, but something is in the way")) }
+            @for one in &others { (card(&viewer, &rules, one)) }
+        }
+        @if people.len() >= LIMIT as usize {
+            p.notice { (say(
+                "発症日の古い順に200人までを表示しています。",
+                "The 200 who have been ill longest are shown.",
+            )) }
+        }
+        @if n_undated > 0 {
+            h2 { (say("発症日・検体採取日が未登録の方", "Neither onset nor specimen is known")) }
+            p.muted { (say(
+                "登録すると、日数を数えられます。",
+                "Once it is written down, the days can be counted.",
+            )) }
+            @for patient in &undated {
+                article.card aria-labelledby={ "u-" (patient.id) } {
+                    h3 id={ "u-" (patient.id) } { (who(&viewer, patient, today)) }
+                    @if may_decide(&viewer) { (course_form(&viewer, patient.id, &Course::default())) }
+                }
+            }
+        }
+    };
+    Ok(ui::page(&viewer, Section::Release, &TITLE, &body))
+}
+
+/// By which rules.
+fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
+    let path = |symptomatic: bool| {
+        let path = rules.path(symptomatic);
+        path.map(|path| (path.days, path.improved().as_hours())).unwrap_or_default()
+    };
+    let ((days, hours), (days_without, _)) = (path(true), path(false));
+    let text = Bilingual::composed(
+        format!(
+            "症状のある方は発症日から{days}日間が過ぎ、症状が軽くなって{hours}時間以上。\
+             症状のない方は検体採取日から{days_without}日間。熱・息苦しさ・咳に「わからない」や未回答が\
+             あると候補になりません。検査の陰性による解除は、ここでは計算しません。"
+        ),
+        format!(
+            "With symptoms: {days} days after the onset, and better for {hours} hours or more. Without: \
+             {days_without} days after the specimen. Whoever did not answer on fever, breathing or cough \
+             is no candidate. Releases by negative tests are not computed."
+        ),
+    );
+    html! {
+        p { (viewer.tell(&text)) }
+        p.muted.small {
+            (viewer.say("基準", "Rules")) " " (rules.version) " — " (rules.source)
+        }
+    }
+}
+
+fn who(viewer: &Viewer, patient: &Patient, today: Date) -> Markup {
+    html! {
+        a href={ "/patients/" (patient.id) } { (patient.name.expose()) } " "
+        span.muted.small {
+            (patient.registration_number) " · " (patient.birth_date.expose()) " · "
+            (patient.age(today)) (viewer.say("歳", ""))
+        }
+    }
+}
+
+fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
+    let today = civil(viewer.now).date();
+    let Convalescent { patient, proposal, episode, .. } = one;
+    let heading = format!("r-{}", patient.id);
+    let day = |day: Option<Date>| day.map_or_else(|| "—".to_owned(), |day| day.to_string());
+    html! {
+        article.card aria-labelledby=(heading) data-release=(if proposal.is_candidate() { "candidate" } else { "blocked" }) {
+            div.row.between {
+                h3 id=(heading) { (who(viewer, patient, today)) }
+                @if proposal.is_candidate() {
+                    (ui::badge("badge good", Icon::Check, viewer.say("候補", "candidate")))
+                } @else {
+                    (ui::badge("badge caution", Icon::Clock, viewer.say("まだ", "not yet")))
+                }
+            }
+            dl.pairs {
+                dt { (basis(viewer, &one.course)) } dd { (day(proposal.day_zero)) }
+                dt { (viewer.say("日数の上では", "By the days")) }
+                dd { (day(proposal.from)) (viewer.say(" から解除できます", ": the first day of a release")) }
+                dt { (viewer.say("軽快", "Better")) }
+                dd {
+                    @match proposal.improved_at {
+                        Some(at) => {
+                            (civil(at).strftime("%m/%d %H:%M"))
+                            (viewer.say(" から、熱・息苦しさ・咳の回答はすべて良好", ": all answers on fever, breathing and cough were good since"))
+                        }
+                        None => (viewer.say("確かめられません", "cannot be told")),
+                    }
+                }
+                dt { (viewer.say("観察の最終日", "Last day under observation")) } dd { (episode.last_day) }
+                @if !patient.risks.is_empty() {
+                    dt { (viewer.say("リスク", "Risks")) }
+                    dd { @for risk in &patient.risks { span.chip { (viewer.tell(&words::risk(*risk))) } " " } }
+                }
+            }
+            @if !proposal.blocks.is_empty() {
+                ul { @for block in &proposal.blocks { li { (viewer.tell(&block.told(rules))) } } }
+            }
+            @if let Some(decided) = &one.decided {
+                p {
+                    strong { (match decided.decision {
+                        Decision::Released => viewer.say("解除: ", "Released: "),
+                        Decision::Kept => viewer.say("見送り: ", "Kept: "),
+                    }) }
+                    (decided.reason.expose()) " "
+                    span.muted.small {
+                        (decided.signed.name.expose()) " " (civil(decided.signed.at).strftime("%m/%d %H:%M"))
+                    }
+                }
+            }
+            @if may_decide(viewer) {
+                (decide_form(viewer, patient.id, proposal))
+                (course_form(viewer, patient.id, &one.course))
+            }
+        }
+    }
+}
+
+fn basis(viewer: &Viewer, course: &Course) -> &'static str {
+    if course.onset.is_some() && course.is_symptomatic() {
+        viewer.say("発症日", "Onset")
+    } else {
+        viewer.say("検体採取日", "Specimen")
+    }
+}
+
+/// A release against the rules, and keeping somebody, want a reason.
+fn decide_form(viewer: &Viewer, id: PatientId, proposal: &Proposal) -> Markup {
+    let is_candidate = proposal.is_candidate();
+    let form = html! {
+        form.stack method="post" action={ "/release/" (id) "/decide" } {
+            (ui::csrf(viewer))
+            label.inline {
+                input type="checkbox" name="confirmed" value="1";
+                (viewer.say(
+                    "解熱剤を使わずに熱がないことを、本人または家族に確かめた",
+                    "The patient or the family has said that there is no fever without medicine",
+                ))
+            }
+            label {
+                @if is_candidate {
+                    (viewer.say("理由・メモ(見送るときは必須)", "Reason or note (needed to keep somebody)"))
+                } @else {
+                    (viewer.say("理由(必須)", "Reason (needed)"))
+                }
+                textarea name="reason" rows="2" maxlength=(LONGEST_REASON) {}
+            }
+            div.row {
+                button.primary[is_candidate] type="submit" name="decision" value="released" {
+                    (ui::icon(Icon::Check)) (viewer.say("解除を確認して架電を終える", "Release, and end the calls"))
+                }
+                button.quiet type="submit" name="decision" value="kept" {
+                    (viewer.say("見送る", "Keep under observation"))
+                }
+            }
+        }
+    };
+    html! {
+        @if is_candidate { (form) } @else {
+            details.form { summary { (viewer.say("それでも決める", "Decide all the same")) } (form) }
+        }
+    }
+}
+
+fn course_form(viewer: &Viewer, id: PatientId, course: &Course) -> Markup {
+    let value = |day: Option<Date>| day.map(|day| day.to_string());
+    let symptoms = [
+        ("", None, viewer.say("不明", "not known")),
+        ("yes", Some(true), viewer.say("あり", "yes")),
+        ("no", Some(false), viewer.say("なし", "no")),
+    ];
+    html! {
+        details.form open[!course.is_known()] {
+            summary { (viewer.say("発症日・検体採取日", "Onset and specimen")) }
+            form.row method="post" action={ "/release/" (id) "/course" } {
+                (ui::csrf(viewer))
+                label { (viewer.say("発症日", "Onset"))
+                    input type="date" name="onset" value=[value(course.onset)]; }
+                label { (viewer.say("検体採取日", "Specimen"))
+                    input type="date" name="specimen" value=[value(course.specimen)]; }
+                label { (viewer.say("症状", "Symptoms"))
+                    select name="symptoms" {
+                        @for (word, is, label) in symptoms {
+                            option value=(word) selected[course.has_symptoms == is] { (label) }
+                        }
+                    }
+                }
+                button type="submit" { (viewer.say("登録する", "Write down")) }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct DecideForm {
+    #[serde(default)]
+    decision: String,
+    #[serde(default)]
+    confirmed: String,
+    #[serde(default)]
+    reason: String,
+}
+
+async fn decide(
+    State(desk): State<Desk>,
+    Path(patient): Path<String>,
+    Posted { viewer, form }: Posted<DecideForm>,
+) -> Result<Response, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    viewer.must(Right::ChangePlan)?;
+    let patient = patient.parse().map_err(|_| Fault::NotFound)?;
+    let decision = Decision::parse(&form.decision).ok_or_else(|| {
+        invalid("解除か見送りを選んでください。", "Please choose: release or keep.")
+    })?;
+    if decision == Decision::Released && form.confirmed != "1" {
+        return Err(invalid(
+            "解熱剤を使わずに熱がないことを確かめ、印を付けてください。",
+            "Please make sure that there is no fever without medicine, and tick the box.",
+        ));
+    }
+    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
+    let rules = rules(&viewer)?;
+    let within = desk.store.within(viewer.scope()?);
+    let by = viewer.staff.id;
+    let decided =
+        within.decide_release(viewer.now, by, patient, &rules, (decision, &reason)).await?;
+    match (decided, decision) {
+        (Ok(_), Decision::Released) => Ok(done(
+            "/release",
+            viewer.say(
+                "解除しました。今後の架電はありません。",
+                "Released. There are no more calls.",
+            ),
+        )),
+        (Ok(_), Decision::Kept) => {
+            Ok(done("/release", viewer.say("見送りを記録しました。", "Kept under observation.")))
+        }
+        (Err(NotDecided::NoReason), _) => {
+            Err(invalid("理由を入力してください。", "Please write a reason."))
+        }
+        (Err(NotDecided::Over), _) => Err(Fault::Conflict(Bilingual::fixed(
+            "この方の観察はすでに終わっています。",
+            "The observation is over already.",
+        ))),
+    }
+}
+
+#[derive(Deserialize)]
+struct CourseForm {
+    #[serde(default)]
+    onset: String,
+    #[serde(default)]
+    specimen: String,
+    #[serde(default)]
+    symptoms: String,
+}
+
+async fn course(
+    State(desk): State<Desk>,
+    Path(patient): Path<String>,
+    Posted { viewer, form }: Posted<CourseForm>,
+) -> Result<Response, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    viewer.must(Right::ChangePlan)?;
+    let patient = patient.parse().map_err(|_| Fault::NotFound)?;
+    let today = civil(viewer.now).date();
+    let day = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => match text.parse::<Date>() {
+            Ok(day) if day <= today => Ok(Some(day)),
+            _ => Err(invalid(
+                "日付を正しく入力してください(今日まで)。",
+                "Please write a date that is not after today.",
+            )),
+        },
+    };
+    let course = Course {
+        onset: day(&form.onset)?,
+        specimen: day(&form.specimen)?,
+        has_symptoms: match form.symptoms.as_str() {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        },
+    };
+    let within = desk.store.within(viewer.scope()?);
+    within.set_course(viewer.now, viewer.staff.id, patient, &course).await?;
+    Ok(done("/release", viewer.say("登録しました。", "Written down.")))
+}
+
+fn invalid(ja: &'static str, en: &'static str) -> Fault {
+    Fault::Invalid(Bilingual::fixed(ja, en))
+}

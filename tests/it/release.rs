@@ -1,0 +1,291 @@
+//! 療養解除: what is proposed on both databases, and that a person decides.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use axum::http::StatusCode;
+use jiff::civil::{Date, date};
+use jiff::{Timestamp, ToSpan};
+use mimamori::base::clock::timestamp;
+use mimamori::base::id::PatientId;
+use mimamori::call::{Completion, Disposition, Respondent};
+use mimamori::campaign::SlotState;
+use mimamori::ivr::{Answer, YesNo};
+use mimamori::observation::Channel;
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Course, Role, Scope, Staff};
+use mimamori::release::{Block, Decision, ReleaseBook, ReleaseRules};
+use mimamori::store::{NotDecided, Report, Store, StoreError, Within};
+
+use crate::store::{Database, District, at, claims, entry, outcome};
+use crate::web::Office;
+
+claims! {
+    what_staff_wrote_of_an_illness_stays
+    a_candidate_answered_well_for_long_enough
+    an_answer_that_was_not_given_is_in_the_way
+    a_correction_counts_in_place_of_what_it_corrects
+    a_release_ends_the_calls_and_is_signed
+    nobody_of_another_centre_is_proposed_or_decided_about
+}
+
+/// The day of the tests.
+const TODAY: Date = date(2026, 11, 23);
+
+fn rules() -> ReleaseRules {
+    ReleaseBook::shipped().unwrap().effective_on(TODAY).unwrap().clone()
+}
+
+fn ill_for(days: i64) -> Course {
+    let onset = Some(TODAY.saturating_sub(days.days()));
+    Course { onset, specimen: None, has_symptoms: Some(true) }
+}
+
+fn within(district: &District) -> Within<'_> {
+    district.store.within(Scope { center: district.center.id, clinic: None })
+}
+
+async fn nurse(store: &Store, district: &District) -> Staff {
+    let staff = Staff {
+        id: store.mint(at(0, 0)),
+        health_center: Some(district.center.id),
+        clinic: None,
+        login: "hanako".to_owned(),
+        name: "保健 花子".to_owned().into(),
+        roles: vec![Role::Nurse],
+        is_active: true,
+        language: ConsoleLanguage::Ja,
+        has_second_factor: false,
+        must_change_password: false,
+        locked_until: None,
+    };
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: None,
+        action: "staff.added",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+    staff
+}
+
+/// All is well at that moment, by the web form.
+async fn well(store: &Store, patient: PatientId, when: Timestamp) {
+    let no = Answer::Choice(YesNo::No);
+    let values = [("temperature", Answer::Number(366)), ("dyspnea", no), ("cough", no)];
+    let report = Report {
+        channel: Channel::Web,
+        respondent: Respondent::Patient,
+        questionnaire: "web@1".to_owned(),
+        effective_at: when,
+        values: values.map(|(code, value)| (code.to_owned(), value)).to_vec(),
+        completion: Completion::Complete,
+    };
+    store.report(when, patient, &report).await.unwrap();
+}
+
+fn days_ago(days: i64, hour: i8) -> Timestamp {
+    timestamp(TODAY.saturating_sub(days.days()).at(hour, 0, 0, 0))
+}
+
+/// Somebody ill for so many days, who was well yesterday morning and this morning.
+async fn convalescent(district: &District, n: u32, days: i64) -> PatientId {
+    let (patient, _) = district.admit(n).await;
+    district.store.note_course(at(0, 0), patient.id, &ill_for(days)).await.unwrap();
+    for when in [days_ago(1, 8), at(8, 30)] {
+        well(&district.store, patient.id, when).await;
+    }
+    patient.id
+}
+
+async fn blocks(district: &District, patient: PatientId) -> Vec<Block> {
+    let one = within(district).convalescent(at(10, 0), &rules(), patient).await.unwrap();
+    one.unwrap().proposal.blocks
+}
+
+async fn what_staff_wrote_of_an_illness_stays(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let (patient, _) = district.admit(1).await;
+    let known = async || {
+        let one = within(&district).convalescent(at(10, 0), &rules(), patient.id).await.unwrap();
+        one.unwrap().course
+    };
+    assert_eq!(known().await, Course::default());
+    assert_eq!(within(&district).without_day_zero(TODAY, 10).await.unwrap().0, 1);
+    store.note_course(at(1, 0), patient.id, &ill_for(5)).await.unwrap();
+    assert_eq!(known().await, ill_for(5));
+    assert_eq!(within(&district).without_day_zero(TODAY, 10).await.unwrap().0, 0);
+    // A list that says nothing takes nothing away; one that says otherwise is believed.
+    store.note_course(at(2, 0), patient.id, &Course::default()).await.unwrap();
+    store.note_course(at(3, 0), patient.id, &ill_for(6)).await.unwrap();
+    assert_eq!(known().await, ill_for(6));
+    let by = nurse(store, &district).await.id;
+    within(&district).set_course(at(4, 0), by, patient.id, &ill_for(4)).await.unwrap();
+    store.note_course(at(5, 0), patient.id, &ill_for(6)).await.unwrap();
+    assert_eq!(known().await, ill_for(4), "staff know better than a list");
+}
+
+async fn a_candidate_answered_well_for_long_enough(database: Database) {
+    let district = District::new(&database).await;
+    let candidate = convalescent(&district, 1, 8).await;
+    let early = convalescent(&district, 2, 7).await;
+    let (silent, _) = district.admit(3).await;
+    district.store.note_course(at(0, 0), silent.id, &ill_for(20)).await.unwrap();
+    let people = within(&district).convalescents(at(10, 0), &rules(), 10).await.unwrap();
+    let seen: Vec<_> =
+        people.iter().map(|one| (one.patient.id, one.proposal.is_candidate())).collect();
+    assert_eq!(seen, [(silent.id, false), (candidate, true)], "the longest ill first");
+    let from = TODAY.saturating_add(1.day());
+    assert_eq!(blocks(&district, early).await, [Block::TooEarly { from }]);
+    let few = within(&district).convalescents(at(10, 0), &rules(), 1).await.unwrap();
+    assert_eq!(few.len(), 1);
+}
+
+async fn an_answer_that_was_not_given_is_in_the_way(database: Database) {
+    let district = District::new(&database).await;
+    let (patient, _, attempt) = district.talking(1).await;
+    district.store.note_course(at(0, 0), patient, &ill_for(8)).await.unwrap();
+    well(&district.store, patient, days_ago(1, 8)).await;
+    assert_eq!(blocks(&district, patient).await, []);
+    // The question on the cough meets silence.
+    district.answer(attempt, &entry(0, "cough", Answer::Unanswered)).await;
+    let cut = outcome(Disposition::Answered, SlotState::Due);
+    district.store.finish_attempt(at(9, 5), attempt, &cut).await.unwrap();
+    let found = blocks(&district, patient).await;
+    let [Block::Unknown { code, .. }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(code, "cough");
+}
+
+async fn a_correction_counts_in_place_of_what_it_corrects(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let patient = convalescent(&district, 1, 8).await;
+    let fever = Report {
+        channel: Channel::Web,
+        respondent: Respondent::Patient,
+        questionnaire: "web@1".to_owned(),
+        effective_at: at(9, 0),
+        values: vec![("temperature".to_owned(), Answer::Number(386))],
+        completion: Completion::Partial,
+    };
+    store.report(at(9, 0), patient, &fever).await.unwrap();
+    assert!(matches!(blocks(&district, patient).await[..], [Block::Ill { .. }]));
+    let health = within(&district).health(patient, (TODAY, TODAY)).await.unwrap();
+    let wrong = health.observations.iter().find(|one| one.observation.value == Answer::Number(386));
+    let correction = mimamori::store::Correction {
+        observation: wrong.unwrap().observation.id,
+        value: Answer::Number(366),
+        reason: "聞き違い".to_owned(),
+    };
+    let by = nurse(store, &district).await.id;
+    within(&district).correct(at(9, 30), by, patient, &correction).await.unwrap();
+    assert_eq!(blocks(&district, patient).await, []);
+}
+
+async fn a_release_ends_the_calls_and_is_signed(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let by = nurse(store, &district).await.id;
+    let (candidate, other) =
+        (convalescent(&district, 1, 8).await, convalescent(&district, 2, 5).await);
+    let decide = async |patient, decision, reason| {
+        let within = within(&district);
+        within.decide_release(at(10, 0), by, patient, &rules(), (decision, reason)).await.unwrap()
+    };
+    assert_eq!(decide(candidate, Decision::Kept, "").await, Err(NotDecided::NoReason));
+    assert!(decide(candidate, Decision::Kept, "家族が心配している").await.is_ok());
+    let one =
+        within(&district).convalescent(at(10, 1), &rules(), candidate).await.unwrap().unwrap();
+    let decided = one.decided.unwrap();
+    assert_eq!(decided.decision, Decision::Kept);
+    assert_eq!(decided.signed.name.expose(), "保健 花子");
+
+    let slot = district.slot_between(&one.episode, 2, at(15, 0), at(17, 0)).await;
+    assert!(decide(candidate, Decision::Released, "").await.is_ok());
+    let row = store.slots_of(candidate, TODAY).await.unwrap();
+    let row = row.iter().find(|one| one.id == slot).unwrap();
+    assert_eq!(row.state, SlotState::Skipped, "nobody is called any more");
+    assert_eq!(decide(candidate, Decision::Released, "").await, Err(NotDecided::Over));
+    assert!(
+        within(&district).convalescent(at(10, 1), &rules(), candidate).await.unwrap().is_none()
+    );
+
+    assert_eq!(decide(other, Decision::Released, "").await, Err(NotDecided::NoReason));
+    assert!(decide(other, Decision::Released, "入院した").await.is_ok(), "a person decides");
+    let kept = "insert into release_decision (id, patient_id, episode_id, decision, rules, path, \
+        blocks, reason, decided_at, staff_id) select 'x', patient_id, episode_id, 'released', rules, \
+        path, 0, '', 0, staff_id from release_decision where reason = '入院した'";
+    assert_eq!(database.refusal(kept).await, "release_decision_once");
+    let silent = kept.replace("'released'", "'kept'");
+    assert_eq!(database.refusal(&silent).await, "release_decision_reasoned");
+}
+
+async fn nobody_of_another_centre_is_proposed_or_decided_about(database: Database) {
+    let district = District::new(&database).await;
+    let by = nurse(&district.store, &district).await.id;
+    let patient = convalescent(&district, 1, 8).await;
+    let elsewhere =
+        district.store.within(Scope { center: district.store.mint(at(0, 0)), clinic: None });
+    let clinic = Some(district.store.mint(at(0, 0)));
+    let clinic = district.store.within(Scope { center: district.center.id, clinic });
+    for foreign in [elsewhere, clinic] {
+        assert!(foreign.convalescents(at(10, 0), &rules(), 10).await.unwrap().is_empty());
+        assert!(foreign.convalescent(at(10, 0), &rules(), patient).await.unwrap().is_none());
+        let (undated, people) = foreign.without_day_zero(TODAY, 10).await.unwrap();
+        assert_eq!((undated, people.len()), (0, 0));
+        let refused = foreign.set_course(at(10, 0), by, patient, &ill_for(3)).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+        let released = (Decision::Released, "");
+        let refused = foreign.decide_release(at(10, 0), by, patient, &rules(), released).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_nurse_releases_by_name_and_a_scheduler_sees_nothing() {
+    let office = Office::new().await;
+    let district = District::with(office.store.clone()).await;
+    let candidate = convalescent(&district, 1, 8).await;
+    let early = convalescent(&district, 2, 3).await;
+    let (_, _) = district.admit(3).await;
+    for role in [Role::Scheduler, Role::Engineer, Role::Auditor, Role::Administrator] {
+        let mut browser = office.at_work(role.as_str(), role).await;
+        assert_eq!(browser.get("/release").await.status, StatusCode::FORBIDDEN, "{role:?}");
+    }
+    let mut clinic = office.at_work("clinic", Role::Clinic).await;
+    let page = clinic.get("/release").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("/decide"), "the centre decides");
+
+    let mut browser = office.at_work("nurse", Role::Nurse).await;
+    let page = browser.get("/release").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains("神崎 1") && page.text.contains("A0001"), "{}", page.text);
+    assert!(!page.text.contains("神崎 2"), "it is far too early");
+    assert_eq!(page.between("data-count=\"undated\">", "<").as_deref(), Some("1"));
+
+    let path = format!("/release/{candidate}/decide");
+    let page = browser.post(&path, &[("decision", "released")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.text);
+    let confirmed = [("decision", "released"), ("confirmed", "1")];
+    let page = browser.post(&path, &confirmed).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    assert_eq!(browser.post(&path, &confirmed).await.status, StatusCode::CONFLICT);
+    let page = browser.get("/release").await;
+    assert!(!page.text.contains("神崎 1"), "{}", page.text);
+
+    let path = format!("/release/{early}/course");
+    for wrong in [("onset", "2026-11-24"), ("specimen", "x")] {
+        let page = browser.post(&path, &[wrong]).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
+    }
+    let page = browser.post(&path, &[("onset", "2026-11-10"), ("symptoms", "yes")]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    assert!(browser.get("/release").await.text.contains("神崎 2"));
+
+    let audited: Vec<String> =
+        office.audited("release.").await.into_iter().map(|(action, _)| action).collect();
+    assert_eq!(audited.iter().filter(|action| *action == "release.decided").count(), 1);
+    assert!(audited.contains(&"release.viewed".to_owned()));
+    assert_eq!(office.audited("patient.course_written").await.len(), 1);
+}
