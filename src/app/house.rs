@@ -234,10 +234,12 @@ pub(super) fn for_any_patient(
                 family_may_answer,
                 answered: Vec::new(),
                 next_call: None,
+                has_open_case: false,
                 today,
                 leave_message: false,
                 is_recorded: true,
                 takes_messages: true,
+                takes_help: true,
             };
             all.extend(utterances(questionnaire, &profile));
         }

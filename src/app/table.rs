@@ -18,7 +18,7 @@ use crate::release::ReleaseRules;
 use crate::store::{CaseView, Convalescent, DayReport, HealthRow, WelfareCheck};
 
 /// The symptoms in the order of My HER-SYS, with the heading of their column.
-const SYMPTOMS: [(&str, &str); 9] = [
+const SYMPTOMS: [(&str, &str); 12] = [
     ("dyspnea", "息"),
     ("face", "顔"),
     ("consciousness", "意"),
@@ -28,6 +28,9 @@ const SYMPTOMS: [(&str, &str); 9] = [
     ("cough", "咳"),
     ("nausea", "吐"),
     ("diarrhea", "下"),
+    ("worse_than_yesterday", "昨"),
+    ("medicine_shortage", "薬"),
+    ("consultation", "相"),
 ];
 
 fn table(headings: &[&str]) -> Table {
@@ -177,6 +180,8 @@ pub(super) const LEGEND: &str = "はい=症状あり いいえ=なし 不明=わ
 yes, no, unknown, not measured, －: not answered today\n\
 息=息苦しさ breath 顔=顔色 face 意=意識 mind 食=食事困難 cannot eat 尿=排尿なし no urine \
 怠=倦怠感 fatigue 咳=咳・鼻水 cough 吐=嘔気 nausea 下=下痢 diarrhoea\n\
+昨=きのうより悪い worse than yesterday 薬=薬が足りない medicine running out \
+相=相談・苦しい asks for help\n\
 枠 slots: 済=reported 途=partial 未=due 話=in progress 不=unreached 除=skipped 過=expired";
 
 fn is_reported(report: DayReport) -> bool {

@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
 
 use crate::base::clock::civil;
 use crate::base::id::{CampaignId, HealthCenterId};
 use crate::campaign::programme::State;
 use crate::campaign::{Calendar, Campaign, NewSlot, Terms, VersionKey, Window};
 use crate::registry::{Arrangement, Episode, HealthCenter};
+
+/// Nobody is told of a call that is further away: so many days, and that many holidays in a row, no
+/// campaign rests.
+const FORESEEN: usize = 31;
 
 /// All campaigns and calendars. There are few, so they are read together.
 #[derive(Clone, Debug, Default)]
@@ -127,6 +131,28 @@ impl Book {
         slots.into_iter().map(|slot| NewSlot { campaign: in_force.key, ..slot }).collect()
     }
 
+    /// The first slot after a moment for which this patient is called, if there is one before the
+    /// observation ends. `is_off` tells of slots that nobody is called for after all.
+    pub fn next_planned(
+        &self,
+        episode: &Episode,
+        center: &HealthCenter,
+        standing: &Arc<Terms>,
+        after: Timestamp,
+        is_off: impl Fn(&NewSlot) -> bool,
+    ) -> Option<NewSlot> {
+        if episode.arrangement.held().is_some() {
+            return None;
+        }
+        let today = civil(after).date().max(episode.first_day);
+        today
+            .series(1.day())
+            .take_while(|day| *day <= episode.last_day)
+            .take(FORESEEN)
+            .flat_map(|day| self.slots_on(day, episode, center, standing))
+            .find(|slot| slot.due_from > after && slot.rest.is_none() && !is_off(slot))
+    }
+
     /// Whether a campaign calls at this moment: it runs, and its hours and its calendar allow it.
     pub fn is_open(&self, campaign: &Campaign, center: &HealthCenter, at: Timestamp) -> bool {
         let Some(version) = &campaign.version else { return false };
@@ -139,5 +165,74 @@ impl Book {
     pub fn window(&self, in_force: &InForce, center: &HealthCenter, at: Timestamp) -> Window {
         let date = civil(at).date();
         in_force.terms.day(date, center, &self.calendar(center.id)).window
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{Time, date, time};
+
+    use super::*;
+    use crate::base::clock::timestamp;
+    use crate::base::id::Minter;
+    use crate::registry::arrangement::{Channel, Weekdays};
+
+    const TWICE: [Time; 2] = [Time::constant(9, 0, 0, 0), Time::constant(15, 0, 0, 0)];
+
+    fn center() -> HealthCenter {
+        HealthCenter {
+            id: Minter::new([6; 32]).mint(Timestamp::UNIX_EPOCH),
+            code: "131".to_owned(),
+            name: "見本保健所".to_owned(),
+            kana: "ミホンホケ'ンジョ".to_owned(),
+            desk_phone: "03-0000-0000".to_owned(),
+            opens_at: time(8, 30, 0, 0),
+            closes_at: time(18, 0, 0, 0),
+        }
+    }
+
+    /// From Monday 23 to Friday 27 November 2026, called twice a day.
+    fn episode(arrangement: Arrangement) -> Episode {
+        let mut minter = Minter::new([5; 32]);
+        Episode {
+            id: minter.mint(Timestamp::UNIX_EPOCH),
+            patient: minter.mint(Timestamp::UNIX_EPOCH),
+            first_day: date(2026, 11, 23),
+            last_day: date(2026, 11, 27),
+            call_times: TWICE.to_vec(),
+            arrangement,
+        }
+    }
+
+    fn next(episode: &Episode, (day, hour): (i8, i8), off: &[i8]) -> Option<(i8, i8)> {
+        let after = timestamp(date(2026, 11, day).at(hour, 5, 0, 0));
+        let standing = Arc::new(Terms::shipped());
+        let is_off = |slot: &NewSlot| off.contains(&slot.date.day());
+        let found = Book::default().next_planned(episode, &center(), &standing, after, is_off);
+        found.map(|slot| (slot.date.day(), civil(slot.due_from).hour()))
+    }
+
+    #[test]
+    fn the_next_call_is_the_one_that_the_plan_will_bring() {
+        let always = episode(Arrangement::default());
+        for (after, expected) in [
+            ((23, 9), Some((23, 15))),
+            ((23, 15), Some((24, 9))),
+            ((27, 9), Some((27, 15))),
+            // The last call of the episode.
+            ((27, 15), None),
+        ] {
+            assert_eq!(next(&always, after, &[]), expected, "after {after:?}");
+        }
+        assert_eq!(next(&always, (23, 15), &[24, 25]), Some((26, 9)), "paused for two days");
+        assert_eq!(next(&always, (25, 15), &[26, 27]), None, "paused to the end");
+        let mondays = Weekdays::of([jiff::civil::Weekday::Monday]);
+        let weekly = Arrangement { weekdays: mondays, ..Arrangement::default() };
+        assert_eq!(next(&episode(weekly), (23, 15), &[]), None, "no other Monday");
+        let by_staff = Arrangement { channel: Channel::Staff, ..Arrangement::default() };
+        assert_eq!(next(&episode(by_staff), (23, 9), &[]), None, "staff call");
+        // Nobody agreed on times: the usual ones.
+        let usual = Episode { call_times: Vec::new(), ..always };
+        assert_eq!(next(&usual, (23, 9), &[]), Some((23, 9)), "half past nine");
     }
 }

@@ -14,7 +14,7 @@ use crate::registry::{Episode, HealthCenter};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// The questionnaire and its version, as `recuperation@1`; for those who read what was decided.
+    /// The questionnaire and its version, as `recuperation@2`; for those who read what was decided.
     pub questionnaire: String,
     /// Which calls of a day ask the short script.
     pub short_script: ShortScript,
@@ -135,7 +135,7 @@ impl Terms {
     /// The shipped terms: every day in the centre's hours, holidays too.
     pub fn shipped() -> Self {
         Self {
-            questionnaire: "recuperation@1".to_owned(),
+            questionnaire: "recuperation@2".to_owned(),
             short_script: ShortScript::AfterFirst,
             hours: [Some(Window::widest()); 7],
             holidays: HolidayPolicy::Call,

@@ -124,7 +124,7 @@ mod tests {
     fn what_is_no_number_changes_nothing() {
         let found = thresholds(SHIPPED);
         let numbers: Vec<String> = found.iter().map(|_| "9 }\nevil = 1 #".to_owned()).collect();
-        let text = edited(SHIPPED, "2026-11-01", date(2026, 1, 1), &numbers);
+        let text = edited(SHIPPED, "2026-11-26", date(2026, 11, 1), &numbers);
         assert_eq!(text, SHIPPED);
         assert_eq!(thresholds("no toml ="), []);
     }

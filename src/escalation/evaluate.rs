@@ -541,6 +541,9 @@ mod tests {
             ("-2 cough=no -1 cough=yes", "cough=yes", &[]),
             ("-1 nausea=no", "cough=yes", &[]),
             ("", "other_change=yes", &["p3 other-change: ほかの変化: はい"]),
+            ("", "medicine_shortage=yes", &["p3 medicine-shortage: 薬が足りない: はい"]),
+            ("", "worse_than_yesterday=yes", &[]),
+            ("", "consultation=yes", &["p1 asks-for-help: 「相談・苦しい」のボタンを押した"]),
             // How it was answered
             ("", "fatigue=unknown cough=no", &[]),
             (
@@ -563,6 +566,7 @@ mod tests {
             ("spo2=93", "p1 spo2-low: SpO2 93%"),
             ("spo2=95", "p1 spo2-borderline: SpO2 95%"),
             ("other_change=yes", "p2 other-change: ほかの変化: はい"),
+            ("worse_than_yesterday=yes", "p2 worse-than-yesterday: きのうより悪い: はい"),
         ] {
             assert_eq!(found(HIGH_RISK, "", call), [expected]);
         }

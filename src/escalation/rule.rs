@@ -72,10 +72,24 @@ impl Priority {
 
 /// The versions of the rules.
 #[derive(Clone, Debug)]
-pub struct RuleBook(Vec<RuleSet>);
+pub struct RuleBook {
+    sets: Vec<RuleSet>,
+    /// In force before the first of `sets`, but never after it: a new version of the program does
+    /// not take the place of what somebody has decided.
+    shipped: Vec<RuleSet>,
+}
+
+/// Every version that was ever shipped.
+const SHIPPED: [(&str, &str); 2] = [
+    (
+        "prompts/rules/recuperation-2026-11-01.toml",
+        include_str!("../../prompts/rules/recuperation-2026-11-01.toml"),
+    ),
+    ("prompts/rules/recuperation.toml", include_str!("../../prompts/rules/recuperation.toml")),
+];
 
 impl RuleBook {
-    /// The rules that are shipped: `prompts/rules/recuperation.toml`.
+    /// The rules that are shipped: `prompts/rules/recuperation.toml`, and its earlier versions.
     pub fn shipped() -> Result<Self, RuleError> {
         Self::with_shipped(Vec::new())
     }
@@ -84,10 +98,16 @@ impl RuleBook {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_shipped(mut sets: Vec<RuleSet>) -> Result<Self, RuleError> {
-        let text = include_str!("../../prompts/rules/recuperation.toml");
-        sets.push(RuleSet::parse("prompts/rules/recuperation.toml", text)?);
-        Self::new(sets)
+    pub fn with_shipped(sets: Vec<RuleSet>) -> Result<Self, RuleError> {
+        let shipped = SHIPPED.into_iter().map(|(file, text)| RuleSet::parse(file, text));
+        let shipped = Self::new(shipped.collect::<Result<_, _>>()?)?.sets;
+        let book = Self { shipped, ..Self::new(sets)? };
+        let is_taken = |set: &&RuleSet| book.shipped.iter().any(|one| one.version == set.version);
+        if let Some(set) = book.sets.iter().find(is_taken) {
+            let problem = Problem::Ambiguous { other: set.version.clone() };
+            return Err(RuleError { file: set.version.clone(), line: 1, problem });
+        }
+        Ok(book)
     }
 
     /// A book of these versions, one of which is in force from each date on.
@@ -104,17 +124,19 @@ impl RuleBook {
                 }
             }
         }
-        Ok(Self(sets))
+        Ok(Self { sets, shipped: Vec::new() })
     }
 
     /// The rules in force on this day; `None` before the first of them.
     pub fn effective_on(&self, day: Date) -> Option<&RuleSet> {
-        self.0.iter().rfind(|set| set.effective_from <= day)
+        let on = |sets: &'_ [RuleSet]| sets.iter().rposition(|set| set.effective_from <= day);
+        let own = on(&self.sets).and_then(|place| self.sets.get(place));
+        own.or_else(|| self.shipped.get(on(&self.shipped)?))
     }
 
     /// The rules of a version that a fact names.
     pub fn version(&self, version: &str) -> Option<&RuleSet> {
-        self.0.iter().find(|set| set.version == version)
+        self.sets.iter().chain(&self.shipped).find(|set| set.version == version)
     }
 }
 
@@ -709,6 +731,7 @@ mod tests {
         p1 spo2-low
         p1 urgent-sign
         p1 dyspnea
+        p1 asks-for-help
         p2 spo2-borderline
         p2 spo2-drop
         p2 grave-unknown
@@ -716,11 +739,13 @@ mod tests {
         p2 fever-high
         p2 fever-lasting
         p2 temperature-low
+        p2 worse-than-yesterday
         p3 fever-onset
         p3 symptom-new
         p3 other-change
         p3 unknown-often
         p3 not-measured
+        p3 medicine-shortage
         p3 unreached
         p3 not-called
         p3 attempts-in-vain
@@ -737,9 +762,27 @@ mod tests {
     fn every_question_that_is_asked_is_known_to_the_rules() {
         let book = RuleBook::shipped().unwrap();
         let set = book.effective_on(date(2026, 11, 22)).unwrap();
-        for question in &Questionnaire::recuperation().questions {
-            assert!(set.knows(&question.code), "{}", question.code);
+        let questionnaire = Questionnaire::recuperation();
+        let help = questionnaire.help.as_ref().map(|help| &help.code);
+        for code in questionnaire.questions.iter().map(|question| &question.code).chain(help) {
+            assert!(set.knows(code), "{code}");
         }
+    }
+
+    /// Facts of earlier days name it, and own rules are not overruled by a newer shipped one.
+    #[test]
+    fn an_earlier_shipped_version_is_kept_and_own_rules_stay_in_force() {
+        let book = RuleBook::shipped().unwrap();
+        assert!(book.version("2026-11-01").is_some_and(|set| !set.knows("consultation")));
+        let on = |book: &RuleBook, day| book.effective_on(day).map(|set| set.version.clone());
+        assert_eq!(on(&book, date(2026, 10, 31)).as_deref(), Some("2026-11-01"));
+        assert_eq!(on(&book, date(2026, 11, 26)).as_deref(), Some("2026-11-26"));
+        let own = RuleSet::parse("own", &format!("rule = []\n{HEAD}")).unwrap();
+        let book = RuleBook::with_shipped(vec![own]).unwrap();
+        assert_eq!(on(&book, date(2026, 11, 26)).as_deref(), Some("1"));
+        let taken = HEAD.replace("\"1\"", "\"2026-11-01\"");
+        let taken = RuleSet::parse("taken", &format!("rule = []\n{taken}")).unwrap();
+        assert!(RuleBook::with_shipped(vec![taken]).is_err());
     }
 
     #[test]

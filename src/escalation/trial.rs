@@ -236,7 +236,7 @@ mod tests {
     fn stricter() -> RuleSet {
         let text = include_str!("../../prompts/rules/recuperation.toml")
             .replace("code = \"spo2\", at_most = 93 }", "code = \"spo2\", at_most = 95 }")
-            .replace("version = \"2026-11-01\"", "version = \"strict\"");
+            .replace("version = \"2026-11-26\"", "version = \"strict\"");
         RuleSet::parse("strict", &text).unwrap()
     }
 

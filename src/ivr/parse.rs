@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 use crate::base::Bilingual;
 use crate::ivr::catalog::Lines;
 use crate::ivr::questionnaire::{
-    ChoiceKeys, Condition, Kind, MessageStep, Need, NumberFormat, Question, Questionnaire, Test,
-    Unit,
+    ChoiceKeys, Condition, HelpStep, Kind, MessageStep, Need, NumberFormat, Question,
+    Questionnaire, Test, Unit,
 };
 use crate::ivr::{Answer, Catalog, Script};
 
@@ -127,23 +127,53 @@ impl Reader<'_> {
                 "at least one [[question]] is needed",
             ),
         }
-        let message = match fields.fields.remove("message") {
-            None => None,
-            Some(Field { value: DeValue::Table(table), line }) => {
-                let fields = self.fields(line, table);
-                self.message(fields)
-            }
-            Some(Field { line, .. }) => {
-                self.fault(
-                    line,
-                    "伝言は [message] と書いてください",
-                    "write the message as [message]",
-                );
-                None
-            }
-        };
+        let help = self.table(&mut fields, "help");
+        let help = help.and_then(|fields| self.help(fields, &questions));
+        let message = self.table(&mut fields, "message");
+        let message = message.and_then(|fields| self.message(fields));
         self.refuse_rest(fields);
-        Some(Questionnaire { id: id?, version: version?.ok()?, questions, message })
+        Some(Questionnaire { id: id?, version: version?.ok()?, questions, help, message })
+    }
+
+    /// A table that may be left out.
+    fn table<'t>(&mut self, fields: &mut Fields<'t>, key: &'static str) -> Option<Fields<'t>> {
+        let field = fields.fields.remove(key)?;
+        let Some(table) = field.value.as_table() else {
+            self.fault(
+                field.line,
+                format!("{key} は [{key}] と書いてください"),
+                format!("write `{key}` as [{key}]"),
+            );
+            return None;
+        };
+        Some(self.fields(field.line, table))
+    }
+
+    fn help(&mut self, mut fields: Fields<'_>, questions: &[Question]) -> Option<HelpStep> {
+        let code = self.code(&mut fields);
+        let line = fields.line_of("key");
+        let key = self.integer(&mut fields, "key").and_then(|key| u8::try_from(key).ok());
+        // 1 and 2 say whether it was meant.
+        let key = key.filter(|key| matches!(key, 0 | 3..=8));
+        if key.is_none() {
+            self.fault(line, "key は 0 か 3〜8 にしてください", "`key` is 0, or 3 to 8");
+        }
+        let is_taken = |question: &&Question| match &question.kind {
+            Kind::YesNo(keys) | Kind::Group { keys, .. } => {
+                key.is_some_and(|key| keys.meaning(key).is_some())
+            }
+            Kind::Number(_) => false,
+        };
+        if let Some(question) = questions.iter().find(is_taken) {
+            self.fault(
+                line,
+                format!("key は質問 {} の答えにも使われています", question.code),
+                format!("`key` is also an answer to question `{}`", question.code),
+            );
+        }
+        let [hint, confirm] = ["hint", "confirm"].map(|key| self.prompt(&mut fields, key, 0));
+        self.refuse_rest(fields);
+        Some(HelpStep { code: code?, key: key?, hint: hint?, confirm: confirm? })
     }
 
     fn message(&mut self, mut fields: Fields<'_>) -> Option<MessageStep> {
@@ -755,14 +785,15 @@ mod tests {
     #[test]
     fn the_built_in_questionnaire_is_valid() {
         let questionnaire = Questionnaire::recuperation();
-        assert_eq!(questionnaire.key(), "recuperation@1");
+        assert_eq!(questionnaire.key(), "recuperation@2");
         let codes: Vec<&str> =
             questionnaire.questions.iter().map(|question| question.code.as_str()).collect();
         assert_eq!(
             codes.iter().take(3).copied().collect::<Vec<_>>(),
             ["temperature", "spo2", "dyspnea"]
         );
-        assert_eq!(codes.len(), 15);
+        assert_eq!(codes.len(), 17);
+        assert!(questionnaire.is_help("consultation"));
     }
 
     #[test]
@@ -802,6 +833,33 @@ mod tests {
         line 71: 70 to 100 cannot be typed in the `digits` given
         line 73: `not_measured`: 77 is also a plausible value
         "#);
+    }
+
+    /// The built-in questionnaire begins with its key for help, in lines 23 to 27.
+    #[test]
+    fn faults_of_the_key_for_help_name_their_lines() {
+        let file = include_str!("../../prompts/questionnaires/recuperation.toml");
+        for (right, wrong, expected) in [
+            ("key = 0", "key = 3", "line 25: `key` is also an answer to question `dyspnea`"),
+            ("key = 0", "key = 1", "line 25: `key` is 0, or 3 to 8"),
+            ("key = 0", "key = 9", "line 25: `key` is 0, or 3 to 8"),
+            ("key = 0\n", "", "line 23: `key` is missing\nline 23: `key` is 0, or 3 to 8"),
+            (
+                "code = \"consultation\"",
+                "code = \"dyspnea\"",
+                "line 24: code `dyspnea` is used twice",
+            ),
+            (
+                "hint = \"hint_consultation\"",
+                "hint = \"hint\"",
+                "line 26: prompt `hint` is not in the catalogue",
+            ),
+            ("\n[help]", "\n[help]\nscripts = 1", "line 24: unknown key `scripts`"),
+            ("\n[help]", "\n[elp]", "line 23: unknown key `elp`"),
+        ] {
+            let file = file.replacen(right, wrong, 1);
+            assert_eq!(faults(&file), expected);
+        }
     }
 
     #[test]

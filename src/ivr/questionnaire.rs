@@ -20,8 +20,23 @@ pub struct Questionnaire {
     pub version: u32,
     /// The questions in the order in which they are put.
     pub questions: Vec<Question>,
+    /// The key that asks for help.
+    pub help: Option<HelpStep>,
     /// The last step, in which the patient may say something to the staff.
     pub message: Option<MessageStep>,
+}
+
+/// The key that asks for help wherever a yes or a no is expected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HelpStep {
+    /// Names the wish in transcripts, observations and rules. It is only ever answered with yes.
+    pub code: String,
+    /// The key, a digit that no question and no confirmation takes.
+    pub key: u8,
+    /// The prompt that tells of the key, once in a call.
+    pub hint: String,
+    /// The prompt that asks whether it was meant: 1 is yes, 2 is no.
+    pub confirm: String,
 }
 
 /// What is said around a message to the staff, by the names of the prompts.
@@ -158,13 +173,13 @@ pub enum Test {
 }
 
 impl Questionnaire {
-    /// The questionnaire that is built in: `recuperation`, version 1.
+    /// The questionnaire that is built in: `recuperation`, version 2.
     pub fn recuperation() -> Arc<Self> {
         let read = parse::questionnaire(RECUPERATION, &Catalog::embedded());
         Arc::new(read.expect("checked by its own test"))
     }
 
-    /// The id and version as observations store it: `recuperation@1`.
+    /// The id and version as observations store it: `recuperation@2`.
     pub fn key(&self) -> String {
         format!("{}@{}", self.id, self.version)
     }
@@ -189,6 +204,11 @@ impl Questionnaire {
         })
     }
 
+    /// Whether the wish for help has this code.
+    pub fn is_help(&self, code: &str) -> bool {
+        self.help.as_ref().is_some_and(|help| help.code == code)
+    }
+
     /// The question with this code.
     pub fn question(&self, code: &str) -> Option<&Question> {
         self.questions.iter().find(|question| question.code == code)
@@ -196,6 +216,11 @@ impl Questionnaire {
 }
 
 impl Question {
+    /// Whether it is answered with yes or no.
+    pub fn is_choice(&self) -> bool {
+        matches!(self.kind, Kind::YesNo(_) | Kind::Group { .. })
+    }
+
     /// Whether the question belongs into `script`, given what is known so far.
     pub fn is_due(&self, script: Script, answers: &[(String, Answer)]) -> bool {
         let conditions = match (script, &self.ask_when_short) {

@@ -452,11 +452,13 @@ impl fmt::Display for Dialogue {
             writeln!(f, "next call: {next}")?;
         }
         for (is_set, line) in [
+            (profile.has_open_case, "open case: yes"),
             (profile.slow_speech, "slow speech: yes"),
             (profile.family_may_answer, "family may answer: yes"),
             (profile.leave_message, "leave message: yes"),
             (profile.is_recorded, "recorded: yes"),
             (profile.takes_messages, "takes messages: yes"),
+            (!profile.takes_help, "help key: no"),
         ] {
             if is_set {
                 writeln!(f, "{line}")?;
@@ -528,10 +530,12 @@ impl Dialogue {
             "desk" => value.clone_into(&mut profile.desk_phone),
             "today" => profile.today = value.parse().ok()?,
             "next call" => profile.next_call = Some(value.parse().ok()?),
+            "open case" => profile.has_open_case = value == "yes",
             "slow speech" => profile.slow_speech = value == "yes",
             "family may answer" => profile.family_may_answer = value == "yes",
             "recorded" => profile.is_recorded = value == "yes",
             "takes messages" => profile.takes_messages = value == "yes",
+            "help key" => profile.takes_help = value == "yes",
             "leave message" => profile.leave_message = value == "yes",
             "answered before" => {
                 let [question, answer] = words.as_slice() else { return None };
@@ -569,10 +573,12 @@ impl Profile {
             family_may_answer: false,
             answered: Vec::new(),
             next_call: None,
+            has_open_case: false,
             today: date(2026, 11, 22),
             leave_message: false,
             is_recorded: false,
             takes_messages: false,
+            takes_help: true,
         }
     }
 }

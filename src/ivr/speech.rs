@@ -6,7 +6,7 @@ use crate::ivr::questionnaire::{Kind, Need, Question, Unit};
 use crate::ivr::{Blank, Profile, Questionnaire, Utterance};
 
 /// The prompts that every interview may need, whatever the questionnaire.
-pub const FIXED: [&str; 40] = [
+pub const FIXED: [&str; 42] = [
     "opening",
     "recorded",
     "greeting",
@@ -38,6 +38,8 @@ pub const FIXED: [&str; 40] = [
     "urgent_more",
     "thanks",
     "closing_next",
+    "closing_last",
+    "closing_staff",
     "closing_watch",
     "closing_desk",
     "closing_phone",
@@ -108,6 +110,10 @@ pub fn utterances(questionnaire: &Questionnaire, profile: &Profile) -> Vec<Utter
             }
             Kind::YesNo(_) | Kind::Group { .. } => all.extend(question.readback(None)),
         }
+    }
+    let has_choice = questionnaire.questions.iter().filter(is_asked).any(Question::is_choice);
+    if let Some(help) = questionnaire.help.as_ref().filter(|_| profile.takes_help && has_choice) {
+        all.extend([&help.hint, &help.confirm].map(|id| Utterance::fixed(id)));
     }
     if let Some(step) = questionnaire.message.as_ref().filter(|_| profile.takes_messages) {
         let prompts = [&step.offer, &step.begin, &step.unheard, &step.signal, &step.thanks];

@@ -372,10 +372,14 @@ impl Callee {
                 let month = if wrong { month % 12 + 1 } else { month };
                 format!("{month:02}{day:02}")
             }
+            // Before anything else.
+            Ask::Question(code) if is_first && self.wants_help_at(code) => "0".to_owned(),
             Ask::Question(code) => match self.role.persona.meant(self.role.day, code) {
                 Answer::Number(number) if errs => self.mistyped(number),
                 Answer::Number(number) => number.to_string(),
                 Answer::NotMeasured | Answer::Unanswered => "000".to_owned(),
+                // The key beside the right one: it asks for help, which is not meant.
+                Answer::Choice(_) if errs && code == "cannot_eat" => "0".to_owned(),
                 Answer::Choice(_) if errs => "7".to_owned(),
                 Answer::Choice(YesNo::Yes) => "1".to_owned(),
                 Answer::Choice(YesNo::No) => "2".to_owned(),
@@ -395,6 +399,10 @@ impl Callee {
             return digits.flat_map(|digit| [digit, Digit::Pound]).collect();
         }
         digits.collect()
+    }
+
+    fn wants_help_at(&self, code: &str) -> bool {
+        self.temper() == Temper::AsksForHelp && code == "dyspnea"
     }
 
     /// A number as it goes wrong: another plausible one, one that cannot be, or too short a one.
@@ -552,6 +560,18 @@ mod tests {
             ),
             (Temper::HashEachDigit, "say:identify 5 quiet 9", "0 # 7 # 0 # 5 #"),
             (Temper::Unmeasured, "say:ask_spo2 5 quiet 9", "0 0 0"),
+            (
+                Temper::AsksForHelp,
+                "say:hint_consultation say:ask_dyspnea 5 quiet 9 say:confirm_consultation 3 \
+                 quiet 9 say:emergency 3 say:short_dyspnea 5 quiet 9",
+                "0 1 2",
+            ),
+            (
+                Temper::Mistypes,
+                "say:ask_cannot_eat 5 quiet 9 say:confirm_consultation 3 quiet 9 \
+                 say:short_cannot_eat 5 quiet 9",
+                "0 2 2",
+            ),
             (Temper::NotHere, "say:greeting:name 5 quiet 9", "3"),
             (
                 Temper::Family,

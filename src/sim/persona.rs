@@ -81,13 +81,15 @@ pub enum Temper {
     Breathless,
     /// Is in danger.
     Urgent,
+    /// Presses the key that asks for help at the first question with yes and no.
+    AsksForHelp,
     /// Is in danger, tells so, and is gone the moment the key is released.
     UrgentThenGone,
 }
 
 impl Temper {
     /// Every temper, in the order of this file.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Prompt,
         Self::Late,
         Self::Absent,
@@ -116,6 +118,7 @@ impl Temper {
         Self::FeverOnThirdDay,
         Self::Breathless,
         Self::Urgent,
+        Self::AsksForHelp,
         Self::UrgentThenGone,
     ];
 
@@ -274,6 +277,9 @@ impl Persona {
 
     fn choice(&self, day: i32, question: &str) -> YesNo {
         match (self.temper, question) {
+            (Temper::AsksForHelp, "consultation") => YesNo::Yes,
+            // Who did not press that key does not want it either.
+            (_, "consultation") => YesNo::No,
             (Temper::Unsure, _) => YesNo::Unknown,
             (Temper::Breathless | Temper::Urgent | Temper::UrgentThenGone, "dyspnea")
             | (Temper::Urgent, "urgent_breathing") => YesNo::Yes,
@@ -281,7 +287,9 @@ impl Persona {
             (Temper::FeverOnThirdDay, "fatigue") => YesNo::Yes,
             // A common cold that lasts: the same answer every day.
             (_, "cough" | "fatigue") if self.dice(0, question).random_bool(0.3) => YesNo::Yes,
-            (Temper::FeverOnThirdDay, "other_change") if day == 2 => YesNo::Yes,
+            (Temper::FeverOnThirdDay, "other_change" | "worse_than_yesterday") if day == 2 => {
+                YesNo::Yes
+            }
             _ => YesNo::No,
         }
     }

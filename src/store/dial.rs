@@ -1,9 +1,12 @@
 //! Claims due attempts: the decision to call is made again in the transaction that commits it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use crate::base::clock::civil;
@@ -17,7 +20,7 @@ use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
 use crate::store::campaign::{installation_caps, load as load_of, open_campaigns, trunk_caps};
 use crate::store::installation;
-use crate::store::pause::{hold_of_slot, skip_for};
+use crate::store::pause::{hold_of_slot, pauses_of, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
 use crate::store::{Dialect, Store, StoreError, Topic};
@@ -56,6 +59,12 @@ pub struct Claim {
     pub terms: Option<Arc<Terms>>,
     /// What was answered in earlier attempts at this slot, in order.
     pub answered: Vec<Entry>,
+    /// A case of the patient is open: staff are at it.
+    pub has_open_case: bool,
+    /// The days from this one on for which a pause holds.
+    pub pauses: Vec<RangeInclusive<Date>>,
+    /// Other slots from this day on that are settled already, by date and number.
+    pub settled: Vec<(Date, u8)>,
 }
 
 impl Store {
@@ -401,6 +410,10 @@ async fn load(
     const ANSWERED: &str = select_answers!(
         "join attempt a on a.id = w.attempt_id where w.slot_id = $1 order by a.number, w.seq"
     );
+    const CASE: &str = "select k.id from escalation_case k \
+        where k.patient_id = $1 and k.state in ('open', 'acknowledged')";
+    const SETTLED: &str = "select s.date, s.number from slot s where s.patient_id = $1 \
+        and s.date >= $2 and s.state not in ('due', 'in_progress')";
     let attempt = sqlx::query(ATTEMPT)
         .bind(candidate.attempt.to_string())
         .fetch_one(&mut *connection)
@@ -411,6 +424,14 @@ async fn load(
         sqlx::query(ANSWERED).bind(candidate.slot.to_string()).fetch_all(&mut *connection).await?;
     let slot = row::slot(&slot)?;
     let patient = patient(connection, candidate.patient).await?;
+    let case = sqlx::query(CASE).bind(slot.patient.to_string()).fetch_optional(&mut *connection);
+    let has_open_case = case.await?.is_some();
+    let settled = sqlx::query(SETTLED)
+        .bind(slot.patient.to_string())
+        .bind(slot.date.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    let pauses = pauses_of(connection, slot.patient, slot.date).await?;
     Ok(Claim {
         attempt: row::attempt(&attempt)?,
         health_center: center_of(&health_centers(connection).await?, &patient)?,
@@ -422,5 +443,17 @@ async fn load(
         slot,
         patient,
         answered: answered.iter().map(row::entry).collect::<Result<_, _>>()?,
+        has_open_case,
+        pauses: pauses
+            .into_iter()
+            .filter(|pause| pause.ended.is_none())
+            .map(|pause| pause.first_day..=pause.last_day)
+            .collect(),
+        settled: settled.iter().map(date_and_number).collect::<Result<_, _>>()?,
     })
+}
+
+fn date_and_number(row: &AnyRow) -> Result<(Date, u8), StoreError> {
+    let fields = Fields::new("slot", row);
+    Ok((fields.parsed("date")?, fields.integer("number")?))
 }

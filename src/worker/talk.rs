@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::ToSpan;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
@@ -12,7 +11,7 @@ use tracing::{error, warn};
 use crate::base::Now;
 use crate::base::clock::civil;
 use crate::call::{Carrier, Clip, Completion, Ended, Line, LineEvent, Respondent};
-use crate::campaign::{SlotKind, Terms};
+use crate::campaign::{Book, NewSlot, SlotKind, Terms};
 use crate::escalation::RuleSet;
 use crate::escalation::evaluate::{PatientFacts, concern, evaluate};
 use crate::ivr::session::{Input, Output, Profile, Session, utterances};
@@ -66,7 +65,13 @@ pub(super) async fn prepare<C: Carrier>(
 ) -> anyhow::Result<Interview> {
     takes::refresh(&road.store, &road.library).await?;
     let track = Track::prepare(road, claim, now).await;
-    let profile = profile(claim, now, &track, &road.config.terms);
+    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
+    let book = road.store.campaigns(now.timestamp).await?;
+    let mut profile = profile(claim, now, &track, &road.config.terms);
+    profile.next_call = next_call(&book, claim, now, &road.config.terms);
+    // No key is offered that would raise no alarm.
+    let help = road.questionnaire.help.as_ref();
+    profile.takes_help = help.is_some_and(|help| rules.knows(&help.code));
     let needed = utterances(&road.questionnaire, &profile);
     let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
     let library = Arc::clone(&road.library);
@@ -79,7 +84,6 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
-    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     Ok(Interview {
         session: Session::new(Arc::clone(&road.questionnaire), profile),
         pace,
@@ -280,11 +284,13 @@ fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile 
             .iter()
             .map(|entry| (entry.question.clone(), entry.answer))
             .collect(),
-        next_call: next_call(claim, now),
+        next_call: None,
+        has_open_case: claim.has_open_case,
         today: now.date(),
         leave_message: false,
         is_recorded: track.is_announced(),
         takes_messages: track.takes_messages(),
+        takes_help: false,
     }
 }
 
@@ -297,15 +303,14 @@ fn script(claim: &Claim, standing: &Terms) -> Script {
     if is_planned && rule.is_short(claim.slot.number, day) { Script::Short } else { Script::Full }
 }
 
-/// The next agreed time of day, today or tomorrow, while the episode lasts.
-fn next_call(claim: &Claim, now: Now) -> Option<DateTime> {
-    let here = civil(now.timestamp);
+/// When the next planned call comes, if there is one before the observation ends.
+fn next_call(book: &Book, claim: &Claim, now: Now, standing: &Arc<Terms>) -> Option<DateTime> {
     // A retry of this slot is no new call, so look beyond its window.
-    let after = here.max(civil(claim.slot.due_from));
-    let tomorrow = here.date().checked_add(1.day()).ok()?;
-    [here.date(), tomorrow]
-        .into_iter()
-        .filter(|day| claim.episode.covers(*day))
-        .flat_map(|day| claim.episode.call_times.iter().map(move |time| day.to_datetime(*time)))
-        .find(|at| *at > after)
+    let after = now.timestamp.max(claim.slot.due_from);
+    let is_off = |slot: &NewSlot| {
+        claim.pauses.iter().any(|days| days.contains(&slot.date))
+            || claim.settled.contains(&(slot.date, slot.number))
+    };
+    let next = book.next_planned(&claim.episode, &claim.health_center, standing, after, is_off);
+    next.map(|slot| civil(slot.due_from))
 }

@@ -308,8 +308,10 @@ fn profiles() -> impl Strategy<Value = Profile> {
             leave_message,
             is_recorded: is_known,
             takes_messages: has_next,
+            takes_help: has_thermometer || is_known,
             script: if short { Script::Short } else { Script::Full },
             next_call: has_next.then(|| date(2026, 11, 23).at(9, 0, 0, 0)),
+            has_open_case: is_known && !has_next,
             ..Profile::invented()
         };
         if is_known {

@@ -500,6 +500,7 @@ fn check(town: &Town, history: &History) {
         what_is_stored_is_what_was_meant(town, past);
         only_whole_reports_count(town, past);
         danger_is_told_at_once(past);
+        the_closing_tells_what_comes(past);
         who_is_not_reached_is_not_forgotten(past);
         there_is_one_open_case_at_a_time(past);
     }
@@ -639,14 +640,18 @@ fn only_whole_reports_count(town: &Town, past: &Past) {
     }
 }
 
+fn is_in_danger(temper: Temper) -> bool {
+    matches!(temper, Temper::Urgent | Temper::AsksForHelp)
+}
+
 fn danger_is_told_at_once(past: &Past) {
     let yes = Answer::Choice(YesNo::Yes);
     let mut onsets = 0;
     for (index, told) in past.attempts.iter().enumerate() {
         let slot = past.slot_of(&told.attempt);
         for entry in &told.entries {
-            let is_urgent = matches!(entry.question.as_str(), "dyspnea" | "urgent_breathing")
-                && entry.answer == yes
+            let urgent = ["dyspnea", "urgent_breathing", "consultation"];
+            let is_urgent = urgent.contains(&entry.question.as_str()) && entry.answer == yes
                 || entry.question == "spo2" && matches!(entry.answer, Answer::Number(..=93));
             if !is_urgent {
                 continue;
@@ -663,7 +668,7 @@ fn danger_is_told_at_once(past: &Past) {
                 case.opened_at,
                 entry.at
             );
-            if past.temper() == Temper::Urgent {
+            if is_in_danger(past.temper()) {
                 assert!(
                     case.priority == Priority::P1
                         && case
@@ -676,7 +681,7 @@ fn danger_is_told_at_once(past: &Past) {
                 continue;
             }
             let call = told.call.as_ref().unwrap();
-            if past.temper() == Temper::Urgent {
+            if is_in_danger(past.temper()) {
                 assert!(case.opened_at <= call.ended_at, "told only after the call");
                 assert!(call.seen.heard.iter().any(|label| label.starts_with("emergency")));
             }
@@ -702,6 +707,26 @@ fn danger_is_told_at_once(past: &Past) {
     let days = past.slots.iter().map(|slot| past.day_of(slot)).max().unwrap_or_default();
     if past.temper() == Temper::FeverOnThirdDay && days >= 2 {
         assert!(onsets > 0, "the fever of the third day was not noticed");
+    }
+}
+
+/// The next call, or what comes in its place.
+fn the_closing_tells_what_comes(past: &Past) {
+    for told in &past.attempts {
+        let slot = past.slot_of(&told.attempt);
+        let Some(call) = &told.call else { continue };
+        let heard = |prompt: &str| call.seen.heard.iter().find(|label| label.starts_with(prompt));
+        let next = past.slots.iter().find(|other| other.due_from > slot.due_from);
+        let next = next.map(|next| format!("closing_next:{}", civil(next.due_from)));
+        if let Some(told) = heard("closing_next") {
+            assert_eq!(Some(told), next.as_ref(), "{:?}", past.temper());
+        }
+        let is_last = heard("closing_last").is_some() || heard("closing_staff").is_some();
+        assert!(!is_last || next.is_none(), "{:?}: not the last: {next:?}", past.temper());
+        if heard("thanks").is_some() && heard("goodbye").is_some() {
+            let follows = heard("closing_next").or(heard("closing_desk")).is_some() || is_last;
+            assert!(follows, "{:?}: nothing follows", past.temper());
+        }
     }
 }
 
@@ -738,7 +763,7 @@ fn there_is_one_open_case_at_a_time(past: &Past) {
 fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
     for seed in seeds(&[2026]) {
         in_virtual_time(seed, async {
-            let town = Town::new(seed, 30, 7).await;
+            let town = Town::new(seed, 31, 7).await;
             let store = town.live().await;
             let history = History::read(&town, &store).await;
             assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
@@ -752,7 +777,7 @@ fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
 fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
     for seed in seeds(&[1, 2]) {
         in_virtual_time(seed, async {
-            let town = Town::new(seed, 29, 3).await;
+            let town = Town::new(seed, 30, 3).await;
             let store = town.live_and_die(&mut StdRng::seed_from_u64(seed)).await;
             let history = History::read(&town, &store).await;
             assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
@@ -783,7 +808,7 @@ fn a_seed_has_one_history() {
     for seed in seeds(&[3]) {
         let [one, other] = [(); 2].map(|()| {
             in_virtual_time(seed, async {
-                let town = Town::new(seed, 29, 1).await;
+                let town = Town::new(seed, 30, 1).await;
                 let store = town.live().await;
                 History::read(&town, &store).await.to_text()
             })

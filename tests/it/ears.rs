@@ -12,7 +12,9 @@ fn prompts() -> Vec<Utterance> {
     let fixed = ["keys_yes_no", "keys_yes_no_again", "ask_dyspnea", "short_dyspnea", "thanks"]
         .iter()
         .chain(&["confirm_dyspnea", "ask_temperature", "ask_temperature_again", "identify"])
-        .chain(&["identify_again", "ask_spo2", "ask_spo2_short", "short_face", "confirm_face"]);
+        .chain(&["identify_again", "ask_spo2", "ask_spo2_short", "short_face", "confirm_face"])
+        .chain(&["hint_consultation", "confirm_consultation", "ask_worse_than_yesterday"])
+        .chain(&["short_worse_than_yesterday", "ask_medicine_shortage", "short_medicine_shortage"]);
     let names = ["ヤマダ", "ヤマモト"].map(|name| Blank::FamilyName(name.to_owned().into()));
     let values = (364..=367).map(Blank::Temperature);
     fixed

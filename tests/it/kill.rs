@@ -367,10 +367,12 @@ impl Village {
                 family_may_answer: one.persona.temper == Temper::Family,
                 answered: Vec::new(),
                 next_call: None,
+                has_open_case: false,
                 today: DAY,
                 leave_message: false,
                 is_recorded: false,
                 takes_messages: false,
+                takes_help: true,
             };
             for utterance in utterances(&Questionnaire::recuperation(), &profile) {
                 repertoire.learn(&noise(&utterance.to_string()));

@@ -11,7 +11,7 @@ use mimamori::base::{Now, PhoneNumber};
 use mimamori::call::{
     Carrier, Clip, Completion, DialRequest, Disposition, FRAME_BYTES, Line, LineEvent, Respondent,
 };
-use mimamori::escalation::{Fact, PatientFacts, RuleBook, concern, evaluate};
+use mimamori::escalation::{Fact, PatientFacts, Priority, RuleBook, concern, evaluate};
 use mimamori::ivr::{
     Answer, Entry, Input, Output, Profile, Questionnaire, Script, Session, Utterance, YesNo,
 };
@@ -88,10 +88,12 @@ impl World {
             family_may_answer: self.persona.temper == Temper::Family,
             answered: Vec::new(),
             next_call: None,
+            has_open_case: false,
             today: self.today,
             leave_message: false,
             is_recorded: false,
             takes_messages: false,
+            takes_help: true,
         }
     }
 
@@ -236,7 +238,7 @@ async fn every_call_ends_as_its_persona_makes_it_end() {
             Temper::Family => answered(Family, Complete),
             Temper::HangsUp | Temper::UrgentThenGone => answered(Patient, Partial),
             // After the alarm only what is urgent is asked.
-            Temper::Urgent | Temper::Breathless => answered(Patient, Partial),
+            Temper::Urgent | Temper::AsksForHelp | Temper::Breathless => answered(Patient, Partial),
             _ => answered(Patient, Complete),
         };
         for seed in 0..3 {
@@ -286,6 +288,36 @@ async fn danger_raises_the_alarm_in_the_same_call() {
         let last = interview.transcript.last().unwrap();
         assert_eq!((last.question.as_str(), last.answer), ("dyspnea", Answer::Choice(YesNo::Yes)));
         assert!(interview.rules().contains(&"dyspnea"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_for_help_raises_the_alarm_but_a_slip_of_the_finger_does_not() {
+    for seed in 0..5 {
+        let mut world = World::new(Temper::AsksForHelp, seed, 0);
+        let interview = world.interview().await;
+        let first = &interview.facts[0];
+        assert_eq!((first.rule.as_str(), first.priority), ("asks-for-help", Priority::P1));
+        let wish = interview.transcript.iter().find(|entry| entry.question == "consultation");
+        assert_eq!(wish.unwrap().keys, "0 1");
+        let heard = |world: &World, label: &str| {
+            let calls = world.carrier.directory().calls();
+            let labels = calls.iter().flat_map(|call| &call.seen.heard);
+            labels.filter(|heard| heard.starts_with(label)).count()
+        };
+        let told = ["hint_consultation", "confirm_consultation", "emergency"];
+        assert_eq!(told.map(|label| heard(&world, label)), [1, 1, 1]);
+        // What is urgent is still asked.
+        assert!(interview.transcript.iter().any(|entry| entry.question == "dyspnea"));
+
+        let mut world = World::new(Temper::Mistypes, seed, 0);
+        let interview = world.interview().await;
+        assert_eq!(heard(&world, "confirm_consultation"), 1, "a slip is asked about");
+        assert_eq!(heard(&world, "emergency"), 0);
+        assert!(interview.transcript.iter().all(|entry| entry.question != "consultation"));
+        let slip = interview.transcript.iter().find(|entry| entry.question == "cannot_eat");
+        assert_eq!(slip.unwrap().keys, "0 2 2");
+        assert_eq!(interview.rules(), Vec::<&str>::new());
     }
 }
 

@@ -45,22 +45,24 @@ const NOW: DateTime = date(2026, 11, 23).at(9, 0, 0, 0);
 const SIPP_EVENT: u8 = 96;
 
 /// What is said, and the keys that follow once all of it was heard.
-const INTERVIEW: [(&str, &str); 15] = [
+const INTERVIEW: [(&str, &str); 17] = [
     ("opening:center greeting:name", "1"),
     ("identify", "0705"),
     ("intro ask_temperature", "375"),
     ("readback_temperature:375", "1"),
     ("ask_spo2", "98"),
     ("readback_spo2:98", "1"),
-    ("ask_dyspnea keys_yes_no", "2"),
+    ("hint_consultation ask_dyspnea keys_yes_no", "2"),
     ("ask_face keys_yes_no", "2"),
     ("ask_consciousness keys_yes_no", "2"),
     ("ask_cannot_eat keys_yes_no", "2"),
     ("ask_no_urine keys_yes_no", "2"),
+    ("ask_worse_than_yesterday keys_yes_no", "2"),
     ("ask_fatigue keys_yes_no", "2"),
     ("ask_cough keys_yes_no", "3"),
     ("ask_nausea keys_yes_no", "2"),
     ("ask_diarrhea keys_yes_no", "2"),
+    ("ask_medicine_shortage keys_yes_no", "2"),
 ];
 
 /// What is said at last, before we hang up.
@@ -191,10 +193,12 @@ impl Center {
             family_may_answer: false,
             answered: Vec::new(),
             next_call: Some(date(2026, 11, 24).at(9, 0, 0, 0)),
+            has_open_case: false,
             today: NOW.date(),
             leave_message: false,
             is_recorded: false,
             takes_messages: false,
+            takes_help: true,
         };
         let all = utterances(&self.questionnaire, &profile);
         let began = self.clock.now().instant;
@@ -277,10 +281,12 @@ impl Center {
             ("consciousness", "2", no),
             ("cannot_eat", "2", no),
             ("no_urine", "2", no),
+            ("worse_than_yesterday", "2", no),
             ("fatigue", "2", no),
             ("cough", "3", Answer::Choice(YesNo::Unknown)),
             ("nausea", "2", no),
             ("diarrhea", "2", no),
+            ("medicine_shortage", "2", no),
         ];
         let given: Vec<(&str, &str, Answer)> = transcript
             .iter()

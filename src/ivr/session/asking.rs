@@ -42,7 +42,7 @@ pub(super) struct Asking {
     n_wrong: u32,
     n_confirms: u32,
     /// The keys of every try.
-    tries: Vec<String>,
+    pub(super) tries: Vec<String>,
     /// Given, but not confirmed.
     pub(super) pending: Option<Answer>,
 }
@@ -70,6 +70,8 @@ impl Session {
             self.entries.last().is_some_and(|entry| entry.answer == Answer::Unanswered);
         if is_late {
             self.run_out(now);
+        } else if self.help.closes {
+            self.close("thanks");
         } else if self.n_silent >= 2 || (self.warned && self.n_silent >= 1) {
             self.close("closing_silence");
         } else if is_unanswered {
@@ -92,12 +94,19 @@ impl Session {
     fn ask(&mut self, now: Instant, before: &[&str], prompts: &[String]) {
         self.asking.n_asked += 1;
         let mut words = self.words(before);
+        words.extend(self.hint());
         words.extend(prompts.iter().map(|id| Utterance::fixed(id)));
-        let wanted = self.question().wanted();
+        let wanted = self.question().wanted(self.help_key());
         self.put(now, Stage::Asking(Phase::Value), words, wanted);
     }
 
-    fn question(&self) -> &Question {
+    /// Puts the question again in few words.
+    pub(super) fn ask_in_short(&mut self, now: Instant) {
+        let prompts = self.question().short.clone();
+        self.ask(now, &[], &prompts);
+    }
+
+    pub(super) fn question(&self) -> &Question {
         &self.questionnaire.questions[self.asking.index]
     }
 
@@ -107,6 +116,11 @@ impl Session {
         {
             self.asking.tries.push(turn.gather.pressed().to_owned());
         }
+    }
+
+    /// Takes back the keys of the last try: they were no answer to the question.
+    pub(super) fn take_back_try(&mut self) -> Option<String> {
+        self.asking.tries.pop()
     }
 
     pub(super) fn on_value(&mut self, now: Now, gathered: &Gathered) {
@@ -155,7 +169,9 @@ impl Session {
     }
 
     fn read_back(&mut self, now: Instant, words: Vec<Utterance>) {
-        self.put(now, Stage::Asking(Phase::Confirm), words, Wanted::Choice(vec![1, 2]));
+        let help = self.help_key().filter(|_| self.question().is_choice());
+        let keys = [1, 2].into_iter().chain(help).collect();
+        self.put(now, Stage::Asking(Phase::Confirm), words, Wanted::Choice(keys));
     }
 
     pub(super) fn on_confirm(&mut self, now: Now, gathered: &Gathered) {
@@ -168,8 +184,7 @@ impl Session {
         match gathered {
             Gathered::Key(2) => {
                 self.asking.pending = None;
-                let prompts = self.question().short.clone();
-                self.ask(now.instant, &[], &prompts);
+                self.ask_in_short(now.instant);
             }
             Gathered::Repeat => self.read_back(now.instant, vec![readback]),
             Gathered::Silence if self.asking.n_silences == 0 => {
@@ -195,10 +210,7 @@ impl Session {
                 let prompts = self.question().again.clone();
                 self.ask(now.instant, &[], &prompts);
             }
-            2 => {
-                let prompts = self.question().short.clone();
-                self.ask(now.instant, &[], &prompts);
-            }
+            2 => self.ask_in_short(now.instant),
             3 => {
                 let words = self.words(&["any_key"]);
                 self.put(now.instant, Stage::Asking(Phase::Alive), words, Wanted::Any);
@@ -211,8 +223,7 @@ impl Session {
         if *gathered != Gathered::Alive {
             return self.settle(now, Answer::Unanswered);
         }
-        let prompts = self.question().short.clone();
-        self.ask(now.instant, &[], &prompts);
+        self.ask_in_short(now.instant);
     }
 
     fn on_wrong(&mut self, now: Now, prompt: &str) {
@@ -227,15 +238,27 @@ impl Session {
     pub(super) fn settle(&mut self, now: Now, answer: Answer) {
         let tries = std::mem::take(&mut self.asking.tries);
         self.n_silent = if tries.is_empty() { self.n_silent + 1 } else { 0 };
+        self.asking.pending = None;
+        let code = self.question().code.clone();
+        self.record(now, code, self.asking.n_asked, &tries, answer);
+    }
+
+    pub(super) fn record(
+        &mut self,
+        now: Now,
+        question: String,
+        asked: u32,
+        tries: &[String],
+        answer: Answer,
+    ) {
         let entry = Entry {
             seq: u32::try_from(self.entries.len()).unwrap_or(u32::MAX),
-            question: self.question().code.clone(),
-            asked: self.asking.n_asked,
+            question,
+            asked,
             keys: tries.join(" "),
             answer,
             at: now.timestamp,
         };
-        self.asking.pending = None;
         self.answers.push((entry.question.clone(), answer));
         self.entries.push(entry.clone());
         self.turn = None;
@@ -245,7 +268,8 @@ impl Session {
 }
 
 impl Question {
-    fn wanted(&self) -> Wanted {
+    /// The keys that may be pressed, the one that asks for help among them.
+    fn wanted(&self, help: Option<u8>) -> Wanted {
         match &self.kind {
             Kind::Number(format) => Wanted::Digits {
                 min: format.min_digits,
@@ -253,7 +277,8 @@ impl Question {
                 plausible: format.typings(),
             },
             Kind::YesNo(keys) | Kind::Group { keys, .. } => {
-                Wanted::Choice([keys.yes, keys.no].into_iter().chain(keys.unknown).collect())
+                let keys = [keys.yes, keys.no].into_iter().chain(keys.unknown);
+                Wanted::Choice(keys.chain(help).collect())
             }
         }
     }

@@ -80,10 +80,11 @@ impl Session {
         exists && has_room && !self.offered && !self.warned
     }
 
-    fn offer(&mut self, now: Instant) {
+    pub(super) fn offer(&mut self, now: Instant) {
         let Some(step) = &self.questionnaire.message else { return self.close("thanks") };
         let words = vec![Utterance::fixed(&step.offer)];
-        self.put(now, Stage::Offering, words, Wanted::Choice(vec![1, 2]));
+        let keys = [1, 2].into_iter().chain(self.help_key()).collect();
+        self.put(now, Stage::Offering, words, Wanted::Choice(keys));
     }
 
     pub(super) fn on_offered(&mut self, now: Instant, gathered: &Gathered) {

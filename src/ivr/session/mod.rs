@@ -31,6 +31,8 @@
 //! alarm. At the first silence, and after the last of them, the call closes with the number, so
 //! that the line is free to call for help. Everything else is left for the nurse's call.
 //!
+//! One more key asks for help at every question that is answered with yes or no (`help`).
+//!
 //! At the end, where a recording is kept, what the patient wants to say to the staff is listened to
 //! for half a minute; the same is offered once to somebody who speaks but presses no key.
 //!
@@ -39,6 +41,7 @@
 
 mod asking;
 mod exchange;
+mod help;
 mod identity;
 mod message;
 mod opening;
@@ -54,6 +57,7 @@ use crate::base::{Digit, Now};
 use crate::call::{Completion, Heard, Respondent};
 use crate::ivr::gather::Gathered;
 use crate::ivr::session::asking::{Asking, Phase};
+use crate::ivr::session::help::Help;
 use crate::ivr::session::identity::Identity;
 use crate::ivr::session::message::Listening;
 use crate::ivr::session::opening::Opening;
@@ -86,6 +90,7 @@ pub struct Session {
     opening: Opening,
     identity: Identity,
     asking: Asking,
+    help: Help,
     entries: Vec<Entry>,
     /// What is known: earlier attempts and this call.
     answers: Vec<(String, Answer)>,
@@ -124,6 +129,8 @@ enum Stage {
     Identifying(Respondent),
     /// A question of the questionnaire.
     Asking(Phase),
+    /// Was the key meant that asks for help?
+    Helping,
     /// An answer is being committed.
     Recording,
     /// Something is said that no key cuts.
@@ -160,6 +167,7 @@ impl Session {
             opening: Opening::default(),
             identity: Identity::default(),
             asking: Asking::default(),
+            help: Help::default(),
             entries: Vec::new(),
             answers,
             respondent: Respondent::Nobody,
@@ -339,7 +347,9 @@ impl Session {
     }
 
     fn on_hung_up(&mut self, now: Now) {
-        if let Some(answer) = self.asking.pending.take() {
+        if self.stage == Stage::Helping {
+            self.settle_help(now);
+        } else if let Some(answer) = self.asking.pending.take() {
             self.keep_try();
             self.settle(now, answer);
         }
@@ -379,12 +389,15 @@ impl Session {
                 self.on_who(now.instant, gathered);
             }
             Stage::Identifying(respondent) => self.on_birth(now, respondent, gathered),
+            Stage::Helping => self.on_helping(now, gathered),
+            Stage::Offering if self.is_help(gathered) => self.on_help(now),
             Stage::Offering => self.on_offered(now.instant, gathered),
             Stage::Asking(phase) => {
                 if phase != Phase::Alive {
                     self.keep_try();
                 }
                 match phase {
+                    _ if self.is_help(gathered) => self.on_help(now),
                     Phase::Value => self.on_value(now, gathered),
                     Phase::Alive => self.on_alive(now, gathered),
                     Phase::Confirm => self.on_confirm(now, gathered),
@@ -403,6 +416,9 @@ impl Session {
         if !matches!(self.respondent, Respondent::Patient | Respondent::Family) {
             return self.tell(&["nobody"], Next::HangUp);
         }
+        if self.stage == Stage::Helping {
+            return self.settle_help(now);
+        }
         match self.asking.pending {
             Some(answer) => {
                 self.keep_try();
@@ -418,24 +434,38 @@ impl Session {
             return self.tell(&["closing_emergency"], Next::HangUp);
         }
         let mut prompts = vec![first];
-        if first != "closing_silence" {
-            prompts.push("closing_next");
-        }
-        match self.concern {
-            Concern::None => {}
-            Concern::Watch => prompts.push("closing_watch"),
-            Concern::Desk | Concern::Emergency => prompts.push("closing_desk"),
-        }
+        prompts.extend(self.what_follows(first));
         prompts.extend(["closing_phone", "closing_119", "goodbye"]);
         self.tell(&prompts, Next::HangUp);
     }
+
+    /// The next call, or what comes in its place, and what staff make of the answers.
+    fn what_follows(&self, first: &str) -> Vec<&'static str> {
+        let of_answers = match self.concern {
+            Concern::None => None,
+            Concern::Watch => Some("closing_watch"),
+            Concern::Desk | Concern::Emergency => Some("closing_desk"),
+        };
+        // These say themselves that another call may come.
+        let is_broken_off = matches!(first, "closing_silence" | "closing_time");
+        let of_calls = match self.profile.next_call {
+            _ if first == "closing_silence" => None,
+            Some(_) => Some("closing_next"),
+            None if is_broken_off || of_answers == Some("closing_desk") => None,
+            None if self.profile.has_open_case => return vec!["closing_staff"],
+            None => Some("closing_last"),
+        };
+        of_calls.into_iter().chain(of_answers).collect()
+    }
 }
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, n_entries) = (self.questionnaire.key(), self.entries.len());
         write!(f, "Session({id}, {:?}, {n_entries} entries)", self.stage)
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,7 +507,7 @@ mod tests {
         let shown = format!("{session:?} {:?} {:?}", session.profile, Input::Digit(Digit::Star));
         assert_eq!(
             shown,
-            "Session(recuperation@1, Greeting, 0 entries) Profile(Full) Digit([private])"
+            "Session(recuperation@2, Greeting, 0 entries) Profile(Full) Digit([private])"
         );
     }
 

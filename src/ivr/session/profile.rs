@@ -33,12 +33,16 @@ pub struct Profile {
     pub answered: Vec<(String, Answer)>,
     /// When the next call comes, if one is planned.
     pub next_call: Option<DateTime>,
+    /// Staff will call: a case is open.
+    pub has_open_case: bool,
     /// The day of this call.
     pub today: Date,
     /// Say a neutral sentence to an answering machine after its beep; leave nothing otherwise.
     pub leave_message: bool,
     /// The call is recorded, and the greeting says so.
     pub is_recorded: bool,
+    /// The key that asks for help is offered: the rules raise the alarm for it.
+    pub takes_help: bool,
     /// What the patient wants to say to the staff can be kept.
     pub takes_messages: bool,
 }

@@ -67,7 +67,8 @@ enum ReportRespondent {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Value {
-    /// The code of a question of the questionnaire in use.
+    /// The code of a question of the questionnaire in use, or of its wish for help
+    /// (`consultation`, which is only ever `yes`, and raises the alarm).
     #[schema(example = "temperature", max_length = 64)]
     code: String,
     /// The value as it is stored: a number in the unit of the keys (375 for 37.5 ℃, 97 for 97 %),
@@ -149,13 +150,16 @@ fn read_values(
     let mut values: Vec<(String, Answer)> = Vec::with_capacity(given.len());
     for (index, Value { code, value }) in given.iter().enumerate() {
         let at = |part: &str| format!("/values/{index}/{part}");
-        let Some(question) = questionnaire.question(code) else {
+        let question = questionnaire.question(code);
+        if question.is_none() && !questionnaire.is_help(code) {
             return Err(fault(at("code"), "この質問はありません", "there is no such question"));
-        };
+        }
         if values.iter().any(|(known, _)| known == code) {
             return Err(fault(at("code"), "同じ質問が二度あります", "the question is there twice"));
         }
-        let answer = Answer::parse(value).filter(|answer| fits(question, *answer));
+        let wish = Answer::Choice(YesNo::Yes);
+        let answer = Answer::parse(value)
+            .filter(|answer| question.map_or(*answer == wish, |question| fits(question, *answer)));
         let Some(answer) = answer else {
             return Err(fault(
                 at("value"),
@@ -227,6 +231,8 @@ mod tests {
             ("dyspnea", "no", true),
             ("dyspnea", "unanswered", false),
             ("dyspnea", "1", false),
+            ("consultation", "yes", true),
+            ("consultation", "no", false),
             ("shoe_size", "42", false),
         ] {
             let read = read_values(&questionnaire, &[value(code, given)]);

@@ -31,6 +31,9 @@ pub(in crate::web) fn question(code: &str, language: ConsoleLanguage) -> &str {
         "cough" => ("せき", "cough"),
         "nausea" => ("吐き気", "nausea"),
         "diarrhea" => ("下痢", "diarrhoea"),
+        "worse_than_yesterday" => ("きのうより悪い", "worse than yesterday"),
+        "medicine_shortage" => ("薬が足りない", "medicine running out"),
+        "consultation" => ("相談・苦しい(キー0)", "asks for help (key 0)"),
         other => (other, other),
     };
     pick(language, ja, en)

@@ -14,8 +14,11 @@ use crate::store::{Setting, Way};
 use crate::tape::Consent;
 use crate::web::auth::Viewer;
 
+/// The wish for help.
+const HELP: &str = "consultation";
+
 /// The questions in the order in which staff ask them, with their words.
-pub(super) static QUESTIONS: [(&str, Bilingual); 15] = [
+pub(super) static QUESTIONS: [(&str, Bilingual); 18] = [
     ("temperature", Bilingual::fixed("体温", "Temperature")),
     ("spo2", Bilingual::fixed("SpO2", "SpO2")),
     ("dyspnea", Bilingual::fixed("息苦しさ", "Breathlessness")),
@@ -23,10 +26,12 @@ pub(super) static QUESTIONS: [(&str, Bilingual); 15] = [
     ("consciousness", Bilingual::fixed("意識", "Consciousness")),
     ("cannot_eat", Bilingual::fixed("食事困難", "Cannot eat")),
     ("no_urine", Bilingual::fixed("排尿がない", "No urine")),
+    ("worse_than_yesterday", Bilingual::fixed("きのうより悪い", "Worse than yesterday")),
     ("fatigue", Bilingual::fixed("全身倦怠感", "Fatigue")),
     ("cough", Bilingual::fixed("咳・鼻水", "Cough, runny nose")),
     ("nausea", Bilingual::fixed("嘔気・嘔吐", "Nausea, vomiting")),
     ("diarrhea", Bilingual::fixed("下痢", "Diarrhoea")),
+    ("medicine_shortage", Bilingual::fixed("薬が足りない", "Medicine running out")),
     ("urgent_breathing", Bilingual::fixed("緊急症状(息苦しさ等)", "Urgent signs (breathing)")),
     ("urgent_appearance", Bilingual::fixed("緊急症状(表情・外見)", "Urgent signs (appearance)")),
     (
@@ -34,11 +39,12 @@ pub(super) static QUESTIONS: [(&str, Bilingual); 15] = [
         Bilingual::fixed("緊急症状(意識障害等)", "Urgent signs (consciousness)"),
     ),
     ("other_change", Bilingual::fixed("ほかの変化", "Other change")),
+    (HELP, Bilingual::fixed("相談・苦しい(キー0)", "Asks for help (key 0)")),
 ];
 
-/// The symptoms that staff can write down.
+/// The symptoms that staff can write down. Whoever asks staff for help has it.
 pub(super) fn symptoms() -> impl Iterator<Item = &'static (&'static str, Bilingual)> {
-    QUESTIONS.iter().skip(2)
+    QUESTIONS.iter().skip(2).filter(|(code, _)| *code != HELP)
 }
 
 /// The words for a question.
