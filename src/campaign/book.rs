@@ -4,17 +4,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::base::clock::civil;
+use crate::base::clock::{civil, timestamp};
 use crate::base::id::{CampaignId, HealthCenterId};
 use crate::campaign::programme::State;
-use crate::campaign::{Calendar, Campaign, NewSlot, Terms, VersionKey, Window};
+use crate::campaign::{Calendar, Campaign, NewSlot, SlotKind, Terms, VersionKey, Window};
 use crate::registry::{Arrangement, Episode, HealthCenter};
 
 /// Nobody is told of a call that is further away: so many days, and that many holidays in a row, no
 /// campaign rests.
 const FORESEEN: usize = 31;
+
+/// A farewell that is said days later is odd.
+const DAYS_TO_SAY_FAREWELL: usize = 3;
+
+/// Whoever has just spoken to staff is not called in the next minute.
+const FAREWELL_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Less time than this is too little to be reached in.
+const FAREWELL_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+
+/// Above every other number of a day; an episode has one farewell.
+const FAREWELL_NUMBER: u8 = 99;
 
 /// All campaigns and calendars. There are few, so they are read together.
 #[derive(Clone, Debug, Default)]
@@ -153,6 +165,40 @@ impl Book {
             .find(|slot| slot.due_from > after && slot.rest.is_none() && !is_off(slot))
     }
 
+    /// A slot for a word of farewell, as soon as the campaign calls: today, or on one of the days
+    /// after it. `None` if no machine calls the patient, or nobody is called in those days.
+    pub fn farewell(
+        &self,
+        now: Timestamp,
+        episode: &Episode,
+        center: &HealthCenter,
+        standing: &Arc<Terms>,
+    ) -> Option<NewSlot> {
+        let in_force = self.in_force(center.id, &episode.arrangement, standing);
+        if episode.arrangement.held().is_some() || in_force.state != State::Running {
+            return None;
+        }
+        let calendar = self.calendar(center.id);
+        civil(now).date().series(1.day()).take(DAYS_TO_SAY_FAREWELL).find_map(|date| {
+            let day = in_force.terms.day(date, center, &calendar);
+            let at = |time| timestamp(date.to_datetime(time));
+            let (opens, closes) = (at(day.window.opens_at()), at(day.window.closes_at()));
+            let due_from = opens.max(now + FAREWELL_AFTER);
+            let is_long_enough = due_from + FAREWELL_WITHIN <= closes;
+            (day.rest.is_none() && is_long_enough).then(|| NewSlot {
+                episode: episode.id,
+                patient: episode.patient,
+                date,
+                number: FAREWELL_NUMBER,
+                due_from,
+                due_to: closes,
+                kind: SlotKind::Farewell,
+                campaign: in_force.key,
+                rest: None,
+            })
+        })
+    }
+
     /// Whether a campaign calls at this moment: it runs, and its hours and its calendar allow it.
     pub fn is_open(&self, campaign: &Campaign, center: &HealthCenter, at: Timestamp) -> bool {
         let Some(version) = &campaign.version else { return false };
@@ -173,7 +219,6 @@ mod tests {
     use jiff::civil::{Time, date, time};
 
     use super::*;
-    use crate::base::clock::timestamp;
     use crate::base::id::Minter;
     use crate::registry::arrangement::{Channel, Weekdays};
 
@@ -234,5 +279,24 @@ mod tests {
         // Nobody agreed on times: the usual ones.
         let usual = Episode { call_times: Vec::new(), ..always };
         assert_eq!(next(&usual, (23, 9), &[]), Some((23, 9)), "half past nine");
+    }
+
+    #[test]
+    fn a_farewell_waits_for_the_next_hour_in_which_anybody_is_called() {
+        let (center, standing) = (center(), Arc::new(Terms::shipped()));
+        let book = Book::new(Vec::new(), HashMap::new());
+        let mut episode = episode(Arrangement::default());
+        let on = |day: i8, hour, minute| timestamp(date(2026, 11, day).at(hour, minute, 0, 0));
+        for (now, expected) in [
+            (on(25, 7, 0), Some((on(25, 8, 30), on(25, 18, 0)))),
+            (on(25, 10, 0), Some((on(25, 10, 10), on(25, 18, 0)))),
+            // Too late for today.
+            (on(25, 17, 30), Some((on(26, 8, 30), on(26, 18, 0)))),
+        ] {
+            let slot = book.farewell(now, &episode, &center, &standing);
+            assert_eq!(slot.map(|slot| (slot.due_from, slot.due_to)), expected, "{now}");
+        }
+        episode.arrangement.channel = Channel::Staff;
+        assert_eq!(book.farewell(on(25, 10, 0), &episode, &center, &standing), None);
     }
 }

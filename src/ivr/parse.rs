@@ -465,8 +465,8 @@ impl Reader<'_> {
         let mut scripts = Vec::new();
         for name in names {
             match Script::parse(&name) {
-                Some(script) => scripts.push(script),
-                None => self.fault(
+                Some(script) if script != Script::Farewell => scripts.push(script),
+                _ => self.fault(
                     line,
                     format!("script {name:?} は使えません(full、short)"),
                     format!("script {name:?}: use full or short"),

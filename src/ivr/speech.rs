@@ -6,7 +6,7 @@ use crate::ivr::questionnaire::{Kind, Need, Question, Unit};
 use crate::ivr::{Blank, Profile, Questionnaire, Utterance};
 
 /// The prompts that every interview may need, whatever the questionnaire.
-pub const FIXED: [&str; 42] = [
+pub const FIXED: [&str; 43] = [
     "opening",
     "recorded",
     "greeting",
@@ -38,6 +38,7 @@ pub const FIXED: [&str; 42] = [
     "urgent_more",
     "thanks",
     "closing_next",
+    "farewell",
     "closing_last",
     "closing_staff",
     "closing_watch",

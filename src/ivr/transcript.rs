@@ -11,6 +11,8 @@ pub enum Script {
     Full,
     /// Temperature, SpO2, breathing, and whether anything else changed: the later calls.
     Short,
+    /// No question: the observation is over, and we say so.
+    Farewell,
 }
 
 impl Script {
@@ -19,12 +21,13 @@ impl Script {
         match self {
             Self::Full => "full",
             Self::Short => "short",
+            Self::Farewell => "farewell",
         }
     }
 
     /// Reads [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Full, Self::Short].into_iter().find(|script| script.as_str() == text)
+        [Self::Full, Self::Short, Self::Farewell].into_iter().find(|script| script.as_str() == text)
     }
 }
 

@@ -331,6 +331,7 @@ async fn reported_otherwise(
     const REPORTED: &str = "select o.channel, o.effective_at from observation o \
         where o.patient_id = $1 and o.channel <> 'outbound_call' and o.value <> 'unanswered' \
         and o.supersedes is null \
+        and not exists (select 1 from slot k where k.id = $2 and k.kind = 'farewell') \
         and (o.slot_id = $2 or (o.effective_at >= $3 and o.effective_at <= $4)) \
         order by o.effective_at desc limit 1";
     let row = sqlx::query(REPORTED)

@@ -126,8 +126,10 @@ impl Store {
         &self,
         limit: u32,
     ) -> Result<Vec<(PatientId, Attempt)>, StoreError> {
+        // Nothing is asked in a farewell, and nobody is missed by it.
         const TO_EVALUATE: &str = select_attempts!(
-            "where a.state = 'done' and a.evaluated_at is null order by a.ended_at, a.id limit $1"
+            "where a.state = 'done' and a.evaluated_at is null and not exists (select 1 from slot s \
+             where s.id = a.slot_id and s.kind = 'farewell') order by a.ended_at, a.id limit $1"
         );
         let mut session = self.glance().await?;
         let rows =
@@ -141,7 +143,7 @@ impl Store {
     pub async fn slots_to_evaluate(&self, limit: u32) -> Result<Vec<Slot>, StoreError> {
         const TO_EVALUATE: &str = select_slots!(
             "where s.evaluated_at is null and s.state in ('unreached', 'partial', 'expired') \
-             order by s.settled_at, s.id limit $1"
+             and s.kind <> 'farewell' order by s.settled_at, s.id limit $1"
         );
         let mut session = self.glance().await?;
         let rows =

@@ -178,7 +178,8 @@ pub(super) async fn hold_of_slot(
     const OF_SLOT: &str = "select z.id from slot s join episode e on e.id = s.episode_id \
         left join patient_pause z on z.patient_id = s.patient_id and z.ended_at is null \
         and z.first_day <= s.date and z.last_day >= s.date where s.id = $1 \
-        and (z.id is not null or e.state = 'ended' or e.last_day < s.date)";
+        and (z.id is not null or (s.kind <> 'farewell' \
+        and (e.state = 'ended' or e.last_day < s.date)))";
     let row = sqlx::query(OF_SLOT).bind(slot.to_string()).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let pause = Fields::new("patient_pause", &row).parsed_or_null("id")?;
@@ -195,7 +196,8 @@ pub(super) async fn held_slots(
         and s.date <= z.last_day where z.ended_at is null and z.last_day >= $1 \
         and s.state = 'due'";
     const OVER: &str = "select s.id from episode e join slot s on s.episode_id = e.id \
-        where e.state = 'ended' and e.last_day >= $1 and s.state = 'due'";
+        where e.state = 'ended' and e.last_day >= $1 and s.state = 'due' \
+        and s.kind <> 'farewell'";
     let mut held = HashSet::new();
     for statement in [PAUSED, OVER] {
         let rows =

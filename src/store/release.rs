@@ -9,7 +9,10 @@ use sqlx::any::AnyRow;
 
 use crate::base::Private;
 use crate::base::clock::civil;
-use crate::base::id::{CourseId, EpisodeId, ObservationId, PatientId, ReleaseDecisionId, StaffId};
+use crate::base::id::{
+    CourseId, EpisodeId, ObservationId, PatientId, ReleaseDecisionId, SlotId, StaffId,
+};
+use crate::campaign::NewSlot;
 use crate::ivr::Answer;
 use crate::registry::{Course, Episode, Patient, Signed};
 use crate::release::judge::look_back;
@@ -18,6 +21,7 @@ use crate::store::care::{end_episode, signed};
 use crate::store::health::{id_list, of_patients, pick};
 use crate::store::registry::{active_episode, episode, episode_columns, patient};
 use crate::store::row::{Fields, millis};
+use crate::store::schedule::open_slot;
 use crate::store::{Store, StoreError, Topic, Within};
 
 /// Somebody under observation, and what the rules propose.
@@ -390,8 +394,8 @@ impl Within<'_> {
         session.commit(&[Topic::Registry]).await
     }
 
-    /// Writes down what a member of the staff decides; a release ends the observation. The rules are
-    /// asked again in the same transaction.
+    /// Writes down what a member of the staff decides; a release ends the observation, and opens the
+    /// slot for a farewell, if one is wanted. The rules are asked again in the same transaction.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] as [`Self::patient`].
@@ -401,7 +405,7 @@ impl Within<'_> {
         by: StaffId,
         patient: PatientId,
         rules: &ReleaseRules,
-        (decision, reason): (Decision, &str),
+        (decision, reason, farewell): (Decision, &str, Option<&NewSlot>),
     ) -> Result<Result<Proposal, NotDecided>, StoreError> {
         const INSERT: &str = "insert into release_decision (id, patient_id, episode_id, decision, \
             rules, path, blocks, reason, decided_at, staff_id) \
@@ -435,8 +439,11 @@ impl Within<'_> {
         self.sign(connection, now, by, patient, event).await?;
         if decision == Decision::Released {
             end_episode(connection, now, &one.episode).await?;
+            if let Some(slot) = farewell {
+                open_slot(connection, now, self.store.mint::<SlotId>(now), slot).await?;
+            }
         }
-        session.commit(&[Topic::Registry, Topic::Over]).await?;
+        session.commit(&[Topic::Registry, Topic::Slot, Topic::Over]).await?;
         Ok(Ok(one.proposal))
     }
 }

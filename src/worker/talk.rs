@@ -300,6 +300,9 @@ fn script(claim: &Claim, standing: &Terms) -> Script {
     let rule = claim.terms.as_ref().map_or(standing.short_script, |terms| terms.short_script);
     let day = (claim.slot.date - claim.episode.first_day).get_days() + 1;
     let is_planned = claim.slot.kind == SlotKind::Planned;
+    if claim.slot.kind == SlotKind::Farewell {
+        return Script::Farewell;
+    }
     if is_planned && rule.is_short(claim.slot.number, day) { Script::Short } else { Script::Full }
 }
 

@@ -1,18 +1,27 @@
 //! 療養解除: what is proposed on both databases, and that a person decides.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::StatusCode;
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, date, time};
 use jiff::{Timestamp, ToSpan};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::PatientId;
 use mimamori::call::{Completion, Disposition, Respondent};
-use mimamori::campaign::SlotState;
-use mimamori::ivr::{Answer, YesNo};
+use mimamori::campaign::{SlotKind, SlotState, Terms};
+use mimamori::escalation::rule::RuleBook;
+use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
 use mimamori::observation::Channel;
+use mimamori::prompt::Library;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Course, Role, Scope, Staff};
 use mimamori::release::{Block, Decision, ReleaseBook, ReleaseRules};
-use mimamori::store::{NotDecided, Report, Store, StoreError, Within};
+use mimamori::sim::clock::starting_at;
+use mimamori::sim::{self, Temper, VirtualCarrier};
+use mimamori::store::{CaseFilter, NotDecided, Report, Store, StoreError, Within};
+use mimamori::worker::{self, Progress, Road};
+use tokio::sync::watch;
 
 use crate::store::{Database, District, at, claims, entry, outcome};
 use crate::web::Office;
@@ -190,7 +199,10 @@ async fn a_release_ends_the_calls_and_is_signed(database: Database) {
         (convalescent(&district, 1, 8).await, convalescent(&district, 2, 5).await);
     let decide = async |patient, decision, reason| {
         let within = within(&district);
-        within.decide_release(at(10, 0), by, patient, &rules(), (decision, reason)).await.unwrap()
+        within
+            .decide_release(at(10, 0), by, patient, &rules(), (decision, reason, None))
+            .await
+            .unwrap()
     };
     assert_eq!(decide(candidate, Decision::Kept, "").await, Err(NotDecided::NoReason));
     assert!(decide(candidate, Decision::Kept, "家族が心配している").await.is_ok());
@@ -235,10 +247,75 @@ async fn nobody_of_another_centre_is_proposed_or_decided_about(database: Databas
         assert_eq!((undated, people.len()), (0, 0));
         let refused = foreign.set_course(at(10, 0), by, patient, &ill_for(3)).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
-        let released = (Decision::Released, "");
+        let released = (Decision::Released, "", None);
         let refused = foreign.decide_release(at(10, 0), by, patient, &rules(), released).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
     }
+}
+
+/// The whole road in virtual time: who was released is told so once, and asked nothing.
+#[tokio::test(start_paused = true)]
+async fn whoever_was_released_hears_a_farewell_and_no_question() {
+    let began = at(10, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mimamori.db");
+    let store = Store::open_in_virtual_time(file.to_str().unwrap(), [3; 32]).await.unwrap();
+    let people = sim::District::new(&sim::district::Config {
+        seed: 1,
+        n_patients: 30,
+        first_day: TODAY.saturating_sub(9.days()),
+        last_day: TODAY.saturating_add(5.days()),
+        call_times: vec![time(15, 0, 0, 0)],
+    });
+    let center = people.health_center.clone();
+    store.save_health_center(at(0, 0), &center).await.unwrap();
+    let is_well = |one: &&sim::district::Household| one.persona.temper == Temper::Prompt;
+    let one = people.households.iter().find(is_well).unwrap().clone();
+    store.import_patient(at(0, 0), &one.patient, Some(&one.episode)).await.unwrap();
+    let district = District { store: store.clone(), center: center.clone() };
+    let by = nurse(&store, &district).await.id;
+    let clock = starting_at(began);
+    let directory = Arc::new(people.directory());
+    let road = Arc::new(Road {
+        store: store.clone(),
+        recordings: None,
+        carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
+        library: Arc::new(Library::silent(Catalog::embedded())),
+        questionnaire: Questionnaire::recuperation(),
+        rules: RuleBook::shipped().unwrap(),
+        clock: clock.clone(),
+        webhook: None,
+        config: worker::Config {
+            poll: Duration::from_mins(5),
+            ..worker::Config::shipped("one".to_owned())
+        },
+        progress: Progress::new(),
+    });
+    let book = store.campaigns(began).await.unwrap();
+    let terms = Arc::new(Terms::shipped());
+    let farewell = book.farewell(began, &one.episode, &center, &terms).unwrap();
+    assert_eq!((farewell.kind, farewell.date), (SlotKind::Farewell, TODAY));
+    let decided = (Decision::Released, "主治医の判断", Some(&farewell));
+    let id = one.patient.id;
+    within(&district).decide_release(began, by, id, &rules(), decided).await.unwrap().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let walking = tokio::spawn(worker::run(road, stopped));
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    stop.send_replace(true);
+    walking.await.unwrap().unwrap();
+    let calls = directory.calls();
+    let [call] = calls.as_slice() else { panic!("{} calls", calls.len()) };
+    assert!(call.began_at >= farewell.due_from);
+    let said: Vec<&str> = call.seen.heard.iter().map(String::as_str).collect();
+    assert!(said.contains(&"farewell") && said.contains(&"closing_phone"), "{said:?}");
+    assert!(
+        !said.iter().any(|prompt| prompt.starts_with("ask_") || *prompt == "intro"),
+        "{said:?}"
+    );
+    let slots = store.slots_of(id, TODAY).await.unwrap();
+    let [slot] = slots.as_slice() else { panic!("{slots:?}") };
+    assert_eq!((slot.kind, slot.state), (SlotKind::Farewell, SlotState::Reported));
+    assert!(store.cases(CaseFilter::All).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::base::Now;
 use crate::call::{Completion, Respondent};
+use crate::ivr::Script;
 use crate::ivr::gather::{Gathered, Wanted};
 use crate::ivr::session::{MAX_WRONG, Next, Output, Session, Stage};
 
@@ -37,6 +38,9 @@ impl Session {
             Gathered::Digits(digits) if *digits == format!("{month:02}{day:02}") => {
                 self.respondent = respondent;
                 self.outputs.push_back(Output::Identified(respondent));
+                if self.profile.script == Script::Farewell {
+                    return self.close("farewell");
+                }
                 let intro = match respondent {
                     Respondent::Family => "intro_family",
                     _ if !self.answers.is_empty() => "intro_resume",

@@ -62,7 +62,7 @@ use crate::ivr::session::identity::Identity;
 use crate::ivr::session::message::Listening;
 use crate::ivr::session::opening::Opening;
 use crate::ivr::session::turn::{GUARDED, Turn};
-use crate::ivr::{Answer, Entry, Questionnaire, Utterance};
+use crate::ivr::{Answer, Entry, Questionnaire, Script, Utterance};
 
 pub use crate::ivr::speech::utterances;
 
@@ -441,6 +441,9 @@ impl Session {
 
     /// The next call, or what comes in its place, and what staff make of the answers.
     fn what_follows(&self, first: &str) -> Vec<&'static str> {
+        if self.profile.script == Script::Farewell {
+            return Vec::new();
+        }
         let of_answers = match self.concern {
             Concern::None => None,
             Concern::Watch => Some("closing_watch"),

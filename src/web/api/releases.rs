@@ -19,6 +19,7 @@ use crate::web::api::given;
 use crate::web::api::patients::viewed;
 use crate::web::api::problem::{Json, Problem};
 use crate::web::auth::Client;
+use crate::web::console::release;
 
 /// More are not decided about in one go.
 const LIMIT: u32 = 200;
@@ -84,6 +85,9 @@ struct DecisionIn {
     /// release.
     #[serde(default)]
     confirmed: bool,
+    /// Tell the patient by an automatic call that it is over.
+    #[serde(default)]
+    farewell: bool,
     /// Why.
     #[serde(default)]
     #[schema(max_length = 500)]
@@ -198,7 +202,12 @@ async fn decide(
     };
     let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
     let rules = rules(&client)?;
-    match within.decide_release(client.now, by, patient, &rules, (decision, &reason)).await? {
+    let farewell = match given.farewell {
+        true => release::farewell(&desk, &within, client.now, patient).await?,
+        false => None,
+    };
+    let decided = (decision, reason.as_str(), farewell.as_ref());
+    match within.decide_release(client.now, by, patient, &rules, decided).await? {
         Ok(_) => Ok(axum::http::StatusCode::NO_CONTENT),
         Err(NotDecided::NoReason) => Err(Problem::field(
             "/reason",

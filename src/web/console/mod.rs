@@ -10,7 +10,7 @@ mod import;
 mod patient;
 mod plan;
 mod prompts;
-mod release;
+pub(super) mod release;
 mod rules;
 mod settings;
 mod staff;

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,9 +13,10 @@ use serde::Deserialize;
 use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::PatientId;
+use crate::campaign::NewSlot;
 use crate::registry::{Course, Patient, Right};
 use crate::release::{Decision, Proposal, ReleaseBook, ReleaseRules};
-use crate::store::{Convalescent, NotDecided};
+use crate::store::{Convalescent, NotDecided, StoreError, Within};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::words;
@@ -217,6 +219,13 @@ fn decide_form(viewer: &Viewer, id: PatientId, proposal: &Proposal) -> Markup {
                     "The patient or the family has said that there is no fever without medicine",
                 ))
             }
+            label.inline {
+                input type="checkbox" name="farewell" value="1" checked;
+                (viewer.say(
+                    "終わったことを、自動音声の電話で本人に伝える",
+                    "Tell the patient by an automatic call that it is over",
+                ))
+            }
             label {
                 @if is_candidate {
                     (viewer.say("理由・メモ(見送るときは必須)", "Reason or note (needed to keep somebody)"))
@@ -278,6 +287,8 @@ struct DecideForm {
     #[serde(default)]
     confirmed: String,
     #[serde(default)]
+    farewell: String,
+    #[serde(default)]
     reason: String,
 }
 
@@ -302,14 +313,18 @@ async fn decide(
     let rules = rules(&viewer)?;
     let within = desk.store.within(viewer.scope()?);
     let by = viewer.staff.id;
-    let decided =
-        within.decide_release(viewer.now, by, patient, &rules, (decision, &reason)).await?;
+    let farewell = match form.farewell.as_str() {
+        "1" => farewell(&desk, &within, viewer.now, patient).await?,
+        _ => None,
+    };
+    let decided = (decision, reason.as_str(), farewell.as_ref());
+    let decided = within.decide_release(viewer.now, by, patient, &rules, decided).await?;
     match (decided, decision) {
         (Ok(_), Decision::Released) => Ok(done(
             "/release",
             viewer.say(
-                "解除しました。今後の架電はありません。",
-                "Released. There are no more calls.",
+                "解除しました。今後、体調をたずねる架電はありません。",
+                "Released. Nobody asks how they are any more.",
             ),
         )),
         (Ok(_), Decision::Kept) => {
@@ -323,6 +338,20 @@ async fn decide(
             "The observation is over already.",
         ))),
     }
+}
+
+/// When a patient is told by telephone that it is over; `None` for one whom no machine may call.
+pub(in crate::web) async fn farewell(
+    desk: &Desk,
+    within: &Within<'_>,
+    now: Timestamp,
+    patient: PatientId,
+) -> Result<Option<NewSlot>, StoreError> {
+    let today = civil(now).date();
+    let plan = within.care_plan(patient, (today, today)).await?;
+    let Some((episode, true)) = &plan.episode else { return Ok(None) };
+    let book = desk.store.campaigns(now).await?;
+    Ok(book.farewell(now, episode, &plan.health_center, &desk.terms))
 }
 
 #[derive(Deserialize)]
