@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use mimamori::app::{Arguments, run, told};
+use mimamori::app::{parse, run, told};
 use mimamori::telemetry;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(no_command) => return no_command.tell(),
+    };
     telemetry::start(arguments.log_filter());
     rustls::crypto::ring::default_provider()
         .install_default()

@@ -22,6 +22,7 @@ mod stop;
 mod table;
 mod talk;
 mod told;
+mod usage;
 mod views;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use crate::config::{Config, Fault};
 use crate::store::Store;
 
 pub use self::told::told;
+pub use self::usage::{NoCommand, parse};
 
 /// 見守りコール: 自宅で療養する人に電話をかけ、体調をたずね、急ぎの知らせを届けます。
 ///

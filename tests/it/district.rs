@@ -77,7 +77,7 @@ fn seeds(usual: &[u64]) -> Vec<u64> {
 
 /// Runs in a runtime whose clock jumps to the next instant at which something happens, and whose
 /// tasks take the same turns in every run.
-fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> T {
+pub(crate) fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> T {
     eprintln!("district of MIMAMORI_SEED={seed}");
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     // What the threads of the database wake comes after what is awake already.

@@ -17,6 +17,7 @@ mod ears;
 mod health;
 mod import;
 mod kill;
+mod kill_at_each_key;
 mod nurse;
 mod patient;
 mod patient_page;
