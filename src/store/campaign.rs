@@ -276,7 +276,7 @@ impl Within<'_> {
         self.own(session.connection(), now, id).await
     }
 
-    async fn own(
+    pub(super) async fn own(
         &self,
         connection: &mut AnyConnection,
         now: Timestamp,

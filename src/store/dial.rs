@@ -20,6 +20,7 @@ use crate::store::installation;
 use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
+use crate::store::schedule::drop_due_attempt;
 use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Who claims, and on which terms.
@@ -216,6 +217,11 @@ impl Store {
             session.commit(&[Topic::Over]).await?;
             return Ok(Turn::Skipped);
         }
+        if is_unagreed(connection, &candidate).await? {
+            drop_due_attempt(connection, candidate.slot).await?;
+            session.commit(&[Topic::Over]).await?;
+            return Ok(Turn::Skipped);
+        }
         if let Some(reason) = reported_otherwise(connection, now, claimant, &candidate).await? {
             give_up(connection, now, &candidate, "skipped", &reason).await?;
             session.commit(&[Topic::Over]).await?;
@@ -310,6 +316,34 @@ async fn has_room(
         }
     }
     Ok(true)
+}
+
+/// An attempt, as `a`, that waits although the patient has not agreed to it: a doctor ordered that
+/// no machine calls, the patient reports otherwise, or refused to be called at this number. Staff who
+/// ask for a call know what was agreed about the way.
+macro_rules! unagreed {
+    () => {
+        "from attempt a join slot s on s.id = a.slot_id \
+         join episode e on e.id = s.episode_id where a.state = 'due' \
+         and (e.no_automation is not null \
+         or (e.channel <> 'telephone' and s.kind <> 'by_hand') \
+         or exists (select 1 from patient_phone f where f.patient_id = a.patient_id \
+         and f.number = a.phone and f.consent = 'refused'))"
+    };
+}
+pub(super) use unagreed;
+
+/// Whether the arrangement was changed since the attempt was planned.
+async fn is_unagreed(
+    connection: &mut AnyConnection,
+    candidate: &Candidate,
+) -> Result<bool, StoreError> {
+    const UNAGREED: &str = concat!("select 1 as one ", unagreed!(), " and a.id = $1");
+    let row = sqlx::query(UNAGREED)
+        .bind(candidate.attempt.to_string())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Why the call is needless: another channel has reported for the slot, or a short while ago.

@@ -73,7 +73,7 @@ pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch, Reread};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
 pub use campaign::{CampaignChange, Effect};
-pub use care::{PatientChange, Setting};
+pub use care::{Agreed, PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
 pub use disturbance::Disturbances;
