@@ -121,6 +121,10 @@ fn explain(reason: NotCalled) -> &'static str {
         NotCalled::NoFreeSlot => {
             "今日の枠(4 回)は使い切りました / all four slots of the day are taken"
         }
+        NotCalled::ClockDiffers => {
+            "時計とデータベースの時刻が 2 秒より多くずれています。時計を直してください / the clock and the \
+             database disagree by more than 2 s: set the clock right"
+        }
         _ => {
             "いまは架けられません: 時間外(8〜20 時、保健所の時間)、通話中、直前の架電から 3 分以内、\
              または他の方法で報告済み / not now: outside the hours (8–20, and the centre's), on the \

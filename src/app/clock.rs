@@ -5,7 +5,7 @@ use crate::base::{Clock, Now};
 /// The clocks of the host.
 #[expect(clippy::disallowed_methods, reason = "the edge: time enters the program here")]
 pub(super) fn host() -> Clock {
-    Clock::new(|| Now {
+    Clock::of_host(|| Now {
         instant: tokio::time::Instant::now().into_std(),
         timestamp: jiff::Timestamp::now(),
     })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::warn;
@@ -11,7 +12,7 @@ use crate::call::Carrier;
 use crate::store::{NodeStatus, RegistrationWord, TrunkStatus, TrunkWord};
 use crate::trunk;
 use crate::trunk::{Outage, TrunkState};
-use crate::worker::Road;
+use crate::worker::{self, Road};
 
 /// Less often than this a node counts as gone.
 const EVERY: Duration = Duration::from_secs(10);
@@ -42,7 +43,7 @@ pub(super) async fn keep_telling<C: Carrier>(
 ) {
     loop {
         let state = *trunk.borrow_and_update();
-        let node = status(&road, state);
+        let node = NodeStatus { clock_ahead: clock_ahead(&road).await, ..status(&road, state) };
         let line = trunk_status(&link, &node, state);
         let saved = async {
             // A trunk of which a later word of its node says nothing is not there any more.
@@ -57,6 +58,11 @@ pub(super) async fn keep_telling<C: Carrier>(
             () = sleep(EVERY) => {}
         }
     }
+}
+
+/// How far our clock is off. While the database is away nobody knows, and nobody hears of it.
+async fn clock_ahead<C>(road: &Road<C>) -> Option<SignedDuration> {
+    worker::clock_ahead(&road.store, &road.clock).await.ok().flatten()
 }
 
 fn status<C>(road: &Road<C>, state: TrunkState) -> NodeStatus {
@@ -78,6 +84,7 @@ fn status<C>(road: &Road<C>, state: TrunkState) -> NodeStatus {
         trunk,
         // A node does not begin without them.
         prompts_complete: true,
+        clock_ahead: None,
         last_error,
     }
 }
@@ -139,6 +146,7 @@ mod tests {
             calls_per_minute: 30,
             trunk: TrunkWord::Ready,
             prompts_complete: true,
+            clock_ahead: None,
             last_error: "it did not work".to_owned(),
         };
         for (registers, state, expected, has_error) in [

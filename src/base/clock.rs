@@ -39,17 +39,30 @@ impl Now {
 ///
 /// A service reads the clocks of its host; a simulation reads its virtual one.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
+pub struct Clock {
+    read: Arc<dyn Fn() -> Now + Send + Sync>,
+    is_host: bool,
+}
 
 impl Clock {
-    /// A clock that is read by calling `read`.
+    /// A clock that is read by calling `read`, and keeps a time of its own.
     pub fn new(read: impl Fn() -> Now + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+        Self { read: Arc::new(read), is_host: false }
+    }
+
+    /// The clock of a host: it ought to agree with those of other hosts.
+    pub fn of_host(read: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self { read: Arc::new(read), is_host: true }
     }
 
     /// One reading.
     pub fn now(&self) -> Now {
-        (self.0)()
+        (self.read)()
+    }
+
+    /// Whether it ought to agree with the clocks of other hosts.
+    pub fn is_host(&self) -> bool {
+        self.is_host
     }
 }
 

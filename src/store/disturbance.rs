@@ -19,10 +19,14 @@ const IN_VAIN: i64 = 20;
 /// Within this time.
 const OF_LATE: SignedDuration = SignedDuration::from_hours(2);
 
+/// No more slots than this are counted: it is a failure of everything.
+pub const MANY: u32 = 1_000;
+
 /// What does not go its way.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Disturbances {
-    /// Slots whose time came a quarter of an hour ago or more, without any attempt.
+    /// Slots whose time came a quarter of an hour ago or more, without any attempt; [`MANY`] for
+    /// so many or more.
     pub slots_not_tried: u32,
     /// Since when the first of them has waited.
     pub waiting_since: Option<Timestamp>,
@@ -60,11 +64,14 @@ impl Store {
         center: &str,
         clinic: &str,
     ) -> Result<Disturbances, StoreError> {
-        const SLOTS: &str = "select count(*) as n, min(s.due_from) as since from slot s \
+        // The oldest come first, so that a failure of everything is not slow to tell.
+        const SLOTS: &str = "select count(*) as n, min(u.due_from) as since from \
+            (select s.due_from from slot s \
             join patient p on p.id = s.patient_id where s.state = 'due' and s.due_from <= $3 \
             and s.due_to > $4 and ($1 = '' or p.health_center_id = $1) \
             and ($2 = '' or p.clinic_id = $2) and not exists (select 1 from attempt a \
-            where a.slot_id = s.id and a.dialed_at is not null)";
+            where a.slot_id = s.id and a.dialed_at is not null) \
+            order by s.due_from limit $5) u";
         const MESSAGES: &str = "select count(*) as n from message m \
             join escalation_case k on k.id = m.case_id join patient p on p.id = k.patient_id \
             where m.delivered_at is null and m.tries >= $3 \
@@ -83,6 +90,7 @@ impl Store {
             .bind(clinic)
             .bind(millis(now - TOO_LATE))
             .bind(millis(now))
+            .bind(i64::from(MANY))
             .fetch_one(&mut *connection)
             .await?;
         let slots = Fields::new("slot", &row);

@@ -5,7 +5,7 @@ use sqlx::AnyConnection;
 
 use crate::registry::AuditEntry;
 use crate::store::audit;
-use crate::store::row::{Fields, millis};
+use crate::store::row::{Fields, latest_call, millis};
 use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Whether telephones are called, since when, by whom and why.
@@ -44,8 +44,13 @@ impl Store {
         dialing: &Dialing,
         audit_entry: &AuditEntry,
     ) -> Result<(), StoreError> {
-        const SET: &str = "update installation set dialing = $1, changed_at = $2, \
-            changed_by = $3, reason = $4 where id = 1";
+        // Whoever lets it begin vouches for the clock as it is now (`Store::time`).
+        const SET: &str = concat!(
+            "update installation set dialing = $1, changed_at = $2, changed_by = $3, reason = $4, \
+             clock_base = case when $1 = 'running' then (",
+            latest_call!(),
+            ") else clock_base end where id = 1"
+        );
         let mut session = self.write().await?;
         sqlx::query(SET)
             .bind(if dialing.is_running { "running" } else { "stopped" })

@@ -53,6 +53,7 @@ mod setting;
 mod staff;
 mod take;
 mod talk;
+mod time;
 mod timeline;
 mod undo;
 mod view;
@@ -76,7 +77,7 @@ pub use campaign::{CampaignChange, Effect};
 pub use care::{Agreed, PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};
-pub use disturbance::Disturbances;
+pub use disturbance::{Disturbances, MANY};
 pub use error::StoreError;
 pub use escalate::{CaseChange, CaseFilter, CaseView, Evaluated};
 pub use handling::{CaseEvent, Handled};
@@ -107,6 +108,7 @@ pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
+pub use time::DatabaseTime;
 pub use timeline::{CarePlan, Health, ListedIn, Observed};
 pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
@@ -159,10 +161,11 @@ const SQLITE_MANNERS: &str = "pragma busy_timeout = 5000; pragma journal_mode = 
     pragma synchronous = full; pragma foreign_keys = on;";
 
 /// Said to every connection of PostgreSQL: a commit is on the disk when it returns, and neither a
-/// lock nor a forgotten transaction holds anybody up for long.
+/// lock nor a forgotten transaction holds anybody up for long. Compiling a query of ours takes longer
+/// than running it.
 const POSTGRES_MANNERS: &str = "set synchronous_commit = on; set statement_timeout = '20s'; \
     set lock_timeout = '5s'; set idle_in_transaction_session_timeout = '20s'; \
-    set client_min_messages = warning;";
+    set client_min_messages = warning; set jit = off;";
 
 impl Store {
     /// Opens the database and brings its tables up to date.

@@ -1,6 +1,6 @@
 //! What each node that places calls last said of itself: the pages may be served by another.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError};
@@ -22,6 +22,9 @@ pub struct NodeStatus {
     pub trunk: TrunkWord,
     /// Every prompt that an interview may need is ready.
     pub prompts_complete: bool,
+    /// How far its clock is ahead of what the database knows of the time, where the two disagree;
+    /// negative if it is behind. It places no calls then.
+    pub clock_ahead: Option<SignedDuration>,
     /// What went wrong last, without names and numbers; empty if nothing did.
     pub last_error: String,
 }
@@ -180,13 +183,16 @@ impl Store {
     /// Writes down what a node says of itself.
     pub async fn save_node_status(&self, status: &NodeStatus) -> Result<(), StoreError> {
         const SAVE: &str = "insert into node_status (node, at, lines_in_use, lines_limit, \
-            calls_per_minute, trunk, prompts, last_error) \
+            calls_per_minute, trunk, prompts, last_error, clock_ahead_ms) \
             values ($1, $2, (select count(*) from attempt a where a.node = $1 \
-            and a.state in ('dialing', 'talking')), $3, $4, $5, $6, $7) \
+            and a.state in ('dialing', 'talking')), $3, $4, $5, $6, $7, $8) \
             on conflict (node) do update set at = excluded.at, \
             lines_in_use = excluded.lines_in_use, lines_limit = excluded.lines_limit, \
             calls_per_minute = excluded.calls_per_minute, trunk = excluded.trunk, \
-            prompts = excluded.prompts, last_error = excluded.last_error";
+            prompts = excluded.prompts, last_error = excluded.last_error, \
+            clock_ahead_ms = excluded.clock_ahead_ms";
+        let ahead = status.clock_ahead.map(|ahead| i64::try_from(ahead.as_millis()));
+        let ahead = ahead.map(|ahead| ahead.unwrap_or(i64::MAX));
         let mut session = self.write().await?;
         sqlx::query(SAVE)
             .bind(status.node.as_str())
@@ -196,6 +202,7 @@ impl Store {
             .bind(status.trunk.as_str())
             .bind(if status.prompts_complete { "complete" } else { "incomplete" })
             .bind(status.last_error.as_str())
+            .bind(ahead)
             .execute(session.connection())
             .await?;
         session.commit(&[]).await
@@ -204,7 +211,7 @@ impl Store {
     /// What each node last said of itself, by name.
     pub async fn node_statuses(&self) -> Result<Vec<NodeStatus>, StoreError> {
         const ALL: &str = "select n.node, n.at, n.lines_in_use, n.lines_limit, \
-            n.calls_per_minute, n.trunk, n.prompts, n.last_error from node_status n \
+            n.calls_per_minute, n.trunk, n.prompts, n.last_error, n.clock_ahead_ms from node_status n \
             order by n.node";
         let mut session = self.glance().await?;
         let rows = sqlx::query(ALL).fetch_all(session.connection()).await?;
@@ -219,6 +226,9 @@ impl Store {
                     calls_per_minute: fields.integer("calls_per_minute")?,
                     trunk: fields.word("trunk", TrunkWord::parse)?,
                     prompts_complete: fields.text("prompts")? == "complete",
+                    clock_ahead: fields
+                        .integer_or_null("clock_ahead_ms")?
+                        .map(SignedDuration::from_millis),
                     last_error: fields.text("last_error")?.to_owned(),
                 })
             })

@@ -13,6 +13,16 @@ use crate::ivr::{Answer, Entry};
 use crate::observation::{Channel, Observation};
 use crate::store::StoreError;
 
+/// The latest moment at which a call was placed or ended, as `at`.
+macro_rules! latest_call {
+    () => {
+        "select max(u.at) as at from (select max(a.dialed_at) as at from attempt a \
+         where a.dialed_at is not null union all select max(b.ended_at) as at from attempt b \
+         where b.ended_at is not null) u"
+    };
+}
+pub(super) use latest_call;
+
 /// The columns of one row, and the table to name if one of them cannot be read.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'r> {

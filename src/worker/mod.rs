@@ -23,6 +23,7 @@
 //! work, and at least as often as the period says, for changes that other processes make.
 
 mod archive;
+mod clock;
 mod deliver;
 mod dial;
 mod escalate;
@@ -60,6 +61,7 @@ use crate::notify::Webhook;
 use crate::prompt::Library;
 use crate::store::{Claim, Outcome, Store, Topic};
 
+pub use clock::ahead as clock_ahead;
 pub use progress::{News, Progress, Step};
 pub use track::Recordings;
 
@@ -184,18 +186,19 @@ async fn dial_until_stopped<C: Carrier>(road: &Arc<Road<C>>, stop: &mut watch::R
     let now = road.clock.now();
     let mut pacer = Pacer::new(now.instant, road.config.limits);
     let gate = Arc::new(dial::Gate::new(now, road.config.limits));
+    let mut trust = clock::Trust::default();
     let mut calls = JoinSet::new();
     while !*stop.borrow() {
         changes.mark_unchanged();
         while let Some(ended) = calls.try_join_next() {
             release(&mut pacer, ended);
         }
-        let next_look =
-            dial_what_is_due(road, &gate, &mut pacer, &mut calls).await.unwrap_or_else(|error| {
-                // The next turn is the retry.
-                error!("the step dial failed: {error:#}");
-                Duration::from_secs(1)
-            });
+        let dialed = dial_what_is_due(road, &gate, &mut pacer, &mut trust, &mut calls).await;
+        let next_look = dialed.unwrap_or_else(|error| {
+            // The next turn is the retry.
+            error!("the step dial failed: {error:#}");
+            Duration::from_secs(1)
+        });
         tokio::select! {
             biased;
             _ = stop.changed() => {}
@@ -224,6 +227,7 @@ async fn dial_what_is_due<C: Carrier>(
     road: &Arc<Road<C>>,
     gate: &Arc<dial::Gate>,
     pacer: &mut Pacer,
+    trust: &mut clock::Trust,
     calls: &mut JoinSet<()>,
 ) -> anyhow::Result<Duration> {
     let now = road.clock.now();
@@ -235,6 +239,9 @@ async fn dial_what_is_due<C: Carrier>(
             return Ok(until.min(next_look));
         }
         None => return Ok(next_look),
+    }
+    if !trust.holds(road).await? {
+        return Ok(next_look);
     }
     let mut permits = 0;
     loop {
@@ -271,6 +278,8 @@ pub enum NotCalled {
     /// It is outside the hours of the centre or of the law, the patient or the number is on the
     /// line or was a moment ago, or another channel has reported.
     NotNow,
+    /// Our clock and the database disagree.
+    ClockDiffers,
 }
 
 /// Calls one patient now, outside the plan: opens a slot of its own, and comes back when the
@@ -283,6 +292,9 @@ pub async fn call_now<C: Carrier>(
     patient: PatientId,
     phone: &PhoneNumber,
 ) -> anyhow::Result<Result<AttemptId, NotCalled>> {
+    if clock::ahead(&road.store, &road.clock).await?.is_some() {
+        return Ok(Err(NotCalled::ClockDiffers));
+    }
     let now = road.clock.now();
     let today = now.date();
     let episodes = road.store.episodes_on(today).await?;
@@ -340,15 +352,16 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         let interview = talk::prepare(road, claim, road.clock.now()).await?;
         drop(turn);
         gate.pass(road).await;
-        // Whoever stopped dialling meanwhile means this call, too.
+        // Whoever stopped dialling meanwhile means this call, too; and so does a clock that stepped.
         let now = road.clock.now().timestamp;
-        let may_place = road.store.may_place(now, claim.attempt.id).await?;
+        let may_place = clock::ahead(&road.store, &road.clock).await?.is_none()
+            && road.store.may_place(now, claim.attempt.id).await?;
         anyhow::Ok(may_place.then_some(interview))
     });
     let mut track = None;
     let outcome = match ready.await.map_err(anyhow::Error::from).flatten() {
         Ok(None) => {
-            info!(attempt = %claim.attempt.id, "the call is put back: dialling was stopped");
+            info!(attempt = %claim.attempt.id, "the call is put back: it may not be placed any more");
             give_back(road, claim).await;
             return;
         }

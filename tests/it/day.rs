@@ -166,6 +166,7 @@ fn node(at: Timestamp) -> NodeStatus {
         calls_per_minute: 60,
         trunk: TrunkWord::Ready,
         prompts_complete: true,
+        clock_ahead: None,
         last_error: String::new(),
     }
 }

@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use jiff::civil::{Date, Time, date, time};
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use mimamori::base::clock::{civil, timestamp};
 use mimamori::base::id::{AttemptId, PatientId, SlotId};
-use mimamori::base::{Clock, PhoneNumber};
+use mimamori::base::{Clock, Now, PhoneNumber};
 use mimamori::call::{Completion, Disposition, Respondent};
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::retry::SPACING;
@@ -29,7 +30,7 @@ use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::district::{Config, Household};
 use mimamori::sim::{self, Call, Directory, Temper, VirtualCarrier};
-use mimamori::store::{CaseFilter, Report, Store, Topic};
+use mimamori::store::{AttemptOfDay, CaseFilter, DatabaseTime, Report, Store, Topic};
 use mimamori::worker::{self, Progress, Road, Step};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -55,6 +56,10 @@ struct Town {
     directory: Arc<Directory>,
     library: Arc<Library>,
     clock: Clock,
+    /// How far the wall clock was set forward, in milliseconds; no other clock follows.
+    stepped: Arc<AtomicI64>,
+    /// How often the road looks at the time though nothing happens.
+    poll: Duration,
     folder: TempDir,
     /// Keys that the dialogue heard, per attempt.
     heard: Arc<Mutex<BTreeMap<AttemptId, usize>>>,
@@ -96,12 +101,22 @@ impl Town {
             call_times: CALL_TIMES.to_vec(),
         });
         let began = timestamp(FIRST_DAY.to_datetime(Time::midnight()));
+        let (clock, stepped) = (starting_at(began), Arc::new(AtomicI64::new(0)));
+        let steps = Arc::clone(&stepped);
+        let clock = Clock::new(move || {
+            let now = clock.now();
+            let step = SignedDuration::from_millis(steps.load(Ordering::Relaxed));
+            Now { timestamp: now.timestamp + step, ..now }
+        });
         let town = Self {
             directory: Arc::new(people.directory()),
             people,
             days,
             library: Arc::new(Library::silent(Catalog::embedded())),
-            clock: starting_at(began),
+            clock,
+            stepped,
+            // So long that a step which forgets the time, or a change, is found out.
+            poll: Duration::from_hours(6),
             folder: folder(),
             heard: Arc::default(),
             told: Arc::default(),
@@ -133,8 +148,7 @@ impl Town {
             webhook: None,
             config: worker::Config {
                 limits: Limits { calls_per_second: 2.0, burst: 1, calls_at_once: LINES },
-                // So long that a step which forgets the time, or a change, is found out.
-                poll: Duration::from_hours(6),
+                poll: self.poll,
                 // A sign of life is a write on the disk; virtual calls need few.
                 lease: Duration::from_mins(5),
                 ..worker::Config::shipped("district".to_owned())
@@ -173,6 +187,12 @@ impl Town {
         if now < at {
             tokio::time::sleep(now.duration_until(at).unsigned_abs()).await;
         }
+    }
+
+    /// Sets the wall clock forward, or back.
+    fn step(&self, by: SignedDuration) {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        self.stepped.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// Staff resolve in the evening what was opened during the day.
@@ -265,6 +285,50 @@ impl Town {
         self.sleep_until(self.at(self.days, Time::midnight())).await;
         life.end().await;
         road.store.clone()
+    }
+
+    /// Lives all days. On each the machine is suspended once while calls are up, and its clock is
+    /// set back once; one day it begins anew with a clock that is slow.
+    async fn live_by_a_clock_that_steps(&self, dice: &mut StdRng) -> Store {
+        let mut road = self.road(1).await;
+        let mut life = Life::begin(&road);
+        for day in 0..self.days {
+            let late = Duration::from_millis(dice.random_range(0..240_000));
+            self.sleep_until(self.at(day, time(10, 0, 2, 0)) + late).await;
+            self.step(SignedDuration::from_secs(dice.random_range(3..9_000)));
+            self.sleep_until(self.at(day, time(14, 1, 0, 0)) + late).await;
+            let back = SignedDuration::from_secs(dice.random_range(3..900));
+            let called = if day == 1 {
+                life.end().await;
+                let called = self.called_on(&road.store, day).await;
+                self.step(-back);
+                road = self.road(2).await;
+                life = Life::begin(&road);
+                called
+            } else {
+                let called = self.called_on(&road.store, day).await;
+                self.step(-back);
+                called
+            };
+            // Whoever is called by a clock that was set back may have been called a moment ago.
+            if let DatabaseTime::Written(Some(last)) = road.store.time().await.unwrap() {
+                self.sleep_until(last - Duration::from_secs(3)).await;
+                let since = self.called_on(&road.store, day).await;
+                assert!(since.is_subset(&called), "called by a clock that was wrong");
+            }
+            self.sleep_until(self.at(day, time(20, 30, 0, 0))).await;
+            self.resolve_cases(&road.store).await;
+        }
+        self.sleep_until(self.at(self.days, Time::midnight())).await;
+        life.end().await;
+        road.store.clone()
+    }
+
+    /// The attempts of a day that were placed.
+    async fn called_on(&self, store: &Store, day: i32) -> BTreeSet<AttemptId> {
+        let attempts = store.attempts_of_day(civil(self.at(day, Time::midnight())).date()).await;
+        let placed = |one: &AttemptOfDay| one.attempt.dialed_at.is_some();
+        attempts.unwrap().iter().filter(|one| placed(one)).map(|one| one.attempt.id).collect()
     }
 }
 
@@ -696,6 +760,20 @@ fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
             let attempts = || history.patients.iter().flat_map(|past| &past.attempts);
             let was_cut = |told: &&Told| told.attempt.disposition == Some(Disposition::Interrupted);
             assert!(attempts().any(|told| was_cut(&told)), "no call was up when the process died");
+        });
+    }
+}
+
+#[test]
+fn a_clock_that_steps_neither_loses_nor_doubles_a_slot() {
+    for seed in seeds(&[5, 6]) {
+        in_virtual_time(seed, async {
+            let mut town = Town::new(seed, 29, 3).await;
+            town.poll = Duration::from_secs(1);
+            let store = town.live_by_a_clock_that_steps(&mut StdRng::seed_from_u64(seed)).await;
+            let history = History::read(&town, &store).await;
+            assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
+            check(&town, &history);
         });
     }
 }

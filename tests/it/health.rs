@@ -665,10 +665,12 @@ async fn a_node_says_how_it_is(database: Database) {
         calls_per_minute: 60,
         trunk: TrunkWord::Ready,
         prompts_complete: true,
+        clock_ahead: None,
         last_error: String::new(),
     };
     store.save_node_status(&status).await.unwrap();
-    let later = NodeStatus { at: at(9, 1), trunk: TrunkWord::Failed, ..status };
+    let clock_ahead = Some(SignedDuration::from_millis(-5_200));
+    let later = NodeStatus { at: at(9, 1), trunk: TrunkWord::Failed, clock_ahead, ..status };
     store.save_node_status(&later).await.unwrap();
     assert_eq!(store.node_statuses().await.unwrap(), [later]);
 }

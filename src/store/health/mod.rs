@@ -46,7 +46,7 @@ macro_rules! of_patients {
     ($before:literal, $after:literal) => {
         [
             concat!($before, " in (select value from json_each($1)) ", $after),
-            concat!($before, " in (select value from json_array_elements_text($1::json)) ", $after),
+            concat!($before, " = any (array(select json_array_elements_text($1::json))) ", $after),
         ]
     };
 }

@@ -103,6 +103,7 @@ fn go(
 ) -> Markup {
     let running: Vec<&NodeStatus> = nodes.iter().filter(|node| is_here(node, viewer.now)).collect();
     let lines = running.iter().any(|node| node.trunk == TrunkWord::Ready);
+    let clocks = running.iter().all(|node| node.clock_ahead.is_none());
     let prompts = !running.is_empty() && running.iter().all(|node| node.prompts_complete);
     let faults: Vec<&str> = [
         (!viewer.dialing.is_running).then(|| viewer.say("停止中", "stopped")),
@@ -110,6 +111,7 @@ fn go(
         (!running.is_empty() && !lines).then(|| viewer.say("回線が不通です", "no line is up")),
         (!running.is_empty() && !prompts)
             .then(|| viewer.say("音声が足りません", "prompts are missing")),
+        (!clocks).then(|| viewer.say("時計がずれています", "the clocks disagree")),
         database.is_none().then(|| viewer.say("データベースに書けません", "no database")),
     ]
     .into_iter()
@@ -227,6 +229,9 @@ fn lines_of(viewer: &Viewer, nodes: &[NodeStatus]) -> Markup {
                         strong { (node.lines_in_use) } " / " (node.lines_limit)
                     }
                     " " span.muted.small { (node.node) }
+                    @if let Some(ahead) = node.clock_ahead {
+                        " " span.red.small { (viewer.tell(&cases::clock_off(ahead))) }
+                    }
                     @if !node.last_error.is_empty() { " " span.red.small { (node.last_error) } }
                 }
             }

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use fantoccini::key::Key;
+use mimamori::base::Language;
 use mimamori::base::id::PatientId;
 use mimamori::registry::Role;
 use mimamori::sim::Temper;
-use mimamori::store::AuditFilter;
+use mimamori::store::{AuditFilter, TakeSource};
 
 use crate::browser::driver::{Browser, LAPTOP, TABLET_UPRIGHT};
 use crate::console::Console;
@@ -234,6 +235,45 @@ async fn an_administrator_adds_somebody_who_signs_in() {
     browser.reads("緑川 みどり").await;
     browser.goto("/health").await;
     assert!(browser.path().await.starts_with("/account/password"), "{}", browser.path().await);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prompt_is_recorded_with_the_microphone_and_approved_by_another() {
+    let console = Console::open().await;
+    let claim = "the recording of a prompt";
+    let Some(browser) = Browser::of(&console, Role::Scheduler, claim).await else { return };
+    browser.goto("/prompts/ask_dyspnea").await;
+    browser.press("録音する").await;
+    browser.reads("●").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    browser.press("止める").await;
+    // How long it is can be said once it lies in the form as a file.
+    let is_kept = "return document.querySelector('#take').elements.file.files.length === 1 \
+        && !document.querySelector('[data-recorder] audio').hidden";
+    for _ in 0..100 {
+        if browser.execute(is_kept, vec![]).await == true {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    browser.is_clean().await;
+    browser.shoot("prompt-recorded", &[LAPTOP]).await;
+    browser.press("下書きとして保存").await;
+    browser.reads("承認待ち").await;
+    browser.reads("マイク").await;
+    let takes = console.desk.store.takes(Language::Ja).await.unwrap();
+    let [take] = takes.as_slice() else { panic!("one take, and not {}", takes.len()) };
+    assert_eq!((take.prompt.as_str(), take.source), ("ask_dyspnea", TakeSource::Microphone));
+    assert!(take.duration > Duration::from_millis(300), "{:?}", take.duration);
+    assert!(take.level_dbov > -50.0, "the microphone was heard: {} dBov", take.level_dbov);
+
+    browser.enter(&console, Role::Supervisor).await;
+    browser.goto("/prompts/ask_dyspnea").await;
+    browser.press("承認して使う").await;
+    browser.reads("使用中").await;
+    browser.goto("/prompts").await;
+    browser.reads("録音(承認済み)").await;
     browser.close().await;
 }
 

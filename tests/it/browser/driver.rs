@@ -292,6 +292,9 @@ fn capabilities(profile: &Path) -> Capabilities {
         // Somebody who listens has clicked first; a test need not.
         "--autoplay-policy=no-user-gesture-required",
         "--mute-audio",
+        // A microphone that beeps, and whose use is granted.
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
         "--lang=ja",
     ];
     let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();

@@ -2,15 +2,19 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use jiff::civil::time;
+use jiff::{SignedDuration, Timestamp};
 use mimamori::base::clock::civil;
+use mimamori::base::{Clock, Now};
 use mimamori::call::{Completion, Disposition};
 use mimamori::campaign::{AttemptState, SlotState};
 use mimamori::ivr::Answer;
 use mimamori::observation::Channel;
-use mimamori::store::{Claim, Report, Store};
+use mimamori::registry::{Actor, AuditEntry};
+use mimamori::store::{Claim, DatabaseTime, Dialing, Report, Store};
+use mimamori::worker::clock_ahead;
 
 use crate::store::{Database, District, at, claimant, claims, entry, number, outcome, web_report};
 
@@ -22,6 +26,7 @@ claims! {
     an_unreadable_row_does_not_stop_the_others
     two_claimers_never_get_the_same_attempt
     the_claim_walks_along_an_index
+    a_clock_that_disagrees_is_found_out
 }
 
 async fn a_claim_brings_all_that_the_call_needs(database: Database) {
@@ -222,4 +227,66 @@ async fn the_claim_walks_along_an_index(database: Database) {
     for whole_table in ["Seq Scan on attempt", "Seq Scan on slot", "SCAN l", "SCAN s"] {
         assert!(!plan.contains(whole_table), "{whole_table} is in:\n{plan}");
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of the host is what is tested")]
+fn host_now() -> Now {
+    Now { instant: Instant::now(), timestamp: Timestamp::now() }
+}
+
+async fn a_clock_that_disagrees_is_found_out(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let skewed = |by: i64| {
+        let now = host_now();
+        let timestamp = now.timestamp + SignedDuration::from_millis(by);
+        Clock::of_host(move || Now { timestamp, ..now })
+    };
+    if !database.is_sqlite() {
+        assert!(matches!(store.time().await.unwrap(), DatabaseTime::Clock(_)));
+        // Slow machines may read the one clock long after the other.
+        for (by, is_behind) in [(60_000, false), (-60_000, true)] {
+            let ahead = clock_ahead(store, &skewed(by)).await.unwrap().unwrap();
+            assert_eq!(ahead.is_negative(), is_behind, "{ahead:#} at {by}");
+            let off = (ahead.abs() - SignedDuration::from_mins(1)).abs();
+            assert!(off < SignedDuration::from_secs(30), "{ahead:#} at {by}");
+        }
+        assert_eq!(clock_ahead(store, &Clock::of_host(host_now)).await.unwrap(), None);
+        let invented = skewed(0).now().later(Duration::from_hours(1));
+        assert_eq!(clock_ahead(store, &Clock::new(move || invented)).await.unwrap(), None);
+        return;
+    }
+    // It has our clock, and remembers.
+    let at_nine = |offset| {
+        let timestamp = at(9, 0) + SignedDuration::from_millis(offset);
+        Clock::of_host(move || Now { timestamp, ..host_now() })
+    };
+    assert_eq!(store.time().await.unwrap(), DatabaseTime::Written(None));
+    let (_, episode) = district.admit(1).await;
+    let slot = district.slot(&episode).await;
+    district.attempt(slot, 1, number(1)).await;
+    assert_eq!(district.claim(at(9, 0)).await.len(), 1);
+    assert_eq!(store.time().await.unwrap(), DatabaseTime::Written(Some(at(9, 0))));
+    for (offset, expected) in [(0, None), (-2_000, None), (-2_001, Some(-2_001)), (60_000, None)] {
+        let expected = expected.map(SignedDuration::from_millis);
+        assert_eq!(clock_ahead(store, &at_nine(offset)).await.unwrap(), expected, "{offset}");
+    }
+    // A person vouches for the clock.
+    let running = Dialing {
+        is_running: true,
+        changed_at: at(8, 0),
+        changed_by: "事務".to_owned(),
+        reason: "時計を直した".to_owned(),
+    };
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: None,
+        action: "dialing.started",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    store.set_dialing(&running, &entry).await.unwrap();
+    assert_eq!(store.time().await.unwrap(), DatabaseTime::Written(None));
+    assert_eq!(clock_ahead(store, &at_nine(-3_600_000)).await.unwrap(), None);
 }

@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
@@ -31,7 +31,8 @@ use crate::escalation::Lane;
 use crate::registry::audit::hex;
 use crate::registry::{Right, Scope};
 use crate::store::{
-    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus, TrunkWord,
+    Changes, Disturbances, MANY, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus,
+    TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::Viewer;
@@ -288,6 +289,19 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
                 format!("{name}: the line to the carrier is down"),
             ));
         }
+        if let Some(ahead) = node.clock_ahead {
+            let off = clock_off(ahead);
+            troubles.push(Bilingual::composed(
+                format!(
+                    "{name}: {} — 時計を直してください。正しいときは、架電を止めて再開してください",
+                    off.ja
+                ),
+                format!(
+                    "{name}: {}; set it right, or if it is right, stop and start the calls",
+                    off.en
+                ),
+            ));
+        }
         if !node.prompts_complete {
             troubles.push(Bilingual::composed(
                 format!("{name}: 音声がそろっていません"),
@@ -297,6 +311,17 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
     }
     troubles.extend(disturbed(&queue.disturbances));
     troubles
+}
+
+/// By how much a clock cannot be trusted.
+pub(super) fn clock_off(ahead: SignedDuration) -> Bilingual {
+    let seconds = ahead.abs().as_secs_f64();
+    let (ja, en) =
+        if ahead.is_negative() { ("遅れて", "behind") } else { ("進んで", "ahead of") };
+    Bilingual::composed(
+        format!("時計がデータベースより {seconds:.1} 秒{ja}います"),
+        format!("the clock is {seconds:.1} s {en} the database"),
+    )
 }
 
 /// What keeps calls and alarms from going out, a sentence each.
@@ -312,9 +337,13 @@ pub(super) fn disturbed(disturbances: &Disturbances) -> Vec<Bilingual> {
     if *slots_not_tried > 0 {
         let since = waiting_since.map(|at| civil(at).strftime("%H:%M").to_string());
         let since = since.unwrap_or_default();
+        let (or_more_ja, or_more) =
+            if *slots_not_tried < MANY { ("", "") } else { ("以上", " or more") };
         troubles.push(Bilingual::composed(
-            format!("時刻を過ぎても架電していない方: {slots_not_tried}件({since} から)"),
-            format!("due, but not called: {slots_not_tried} (since {since})"),
+            format!(
+                "時刻を過ぎても架電していない方: {slots_not_tried}件{or_more_ja}({since} から)"
+            ),
+            format!("due, but not called: {slots_not_tried}{or_more} (since {since})"),
         ));
     }
     if *messages_not_taken > 0 {
@@ -365,6 +394,7 @@ mod tests {
             calls_per_minute: 30,
             trunk,
             prompts_complete,
+            clock_ahead: (name == "three").then(|| SignedDuration::from_millis(-5_200)),
             last_error: String::new(),
         };
         let quiet = Queue {
@@ -409,6 +439,8 @@ mod tests {
                 "one: the line to the carrier is down",
                 "one: prompts are missing",
                 "two: not heard of since 09:00",
+                "three: the clock is 5.2 s behind the database; set it right, or if it is right, \
+                 stop and start the calls",
                 "four: trunk ntt is down since 01/01 09:15: refused (403)",
                 "due, but not called: 3 (since 09:01)",
                 "alarms that their receiver does not take: 2",
