@@ -2,23 +2,27 @@
 -- are; the morning begins with a call to a staff telephone, whose result the next shift wants to see;
 -- and people who share a telephone are called in one call, one after the other.
 
--- Calls that try out a trunk: nobody of the registry is called.
+-- Calls that try out a trunk, asked for by hand: nobody of the registry is called.
 create table test_call (
     id text not null primary key,
-    placed_at integer not null,
-    ended_at integer not null,
-    placed_by text not null,
-    trunk text not null,
-    -- Its last two digits: the whole number is nobody's business.
-    phone_end text not null,
-    disposition text not null,
+    asked_at integer not null,
+    asked_by text not null,
+    -- The number while the call waits, its last two digits from then on.
+    phone text not null,
+    state text not null,
+    node text,
+    trunk text,
+    ended_at integer,
+    -- How the telephone part ended; null if the call was not placed.
+    disposition text,
     -- A key was asked for, and came.
-    key_heard integer not null,
-    constraint test_call_key check (key_heard in (0, 1)),
-    constraint test_call_times check (ended_at >= placed_at)
+    key_heard integer not null default 0,
+    constraint test_call_state check (state in ('asked', 'placing', 'done')),
+    constraint test_call_over check ((state = 'done') = (ended_at is not null)),
+    constraint test_call_key check (key_heard in (0, 1))
 ) strict;
 
-create index test_call_by_time on test_call (placed_at);
+create index test_call_by_time on test_call (asked_at);
 
 -- The attempt whose call went on with this one, on the same line; null for a call of its own.
 alter table attempt add column continues text references attempt (id);

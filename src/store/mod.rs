@@ -31,6 +31,7 @@ mod invent;
 mod line;
 mod managing;
 mod migration;
+mod morning;
 mod node;
 mod observe;
 mod outbox;
@@ -53,10 +54,12 @@ mod setting;
 mod staff;
 mod take;
 mod talk;
+mod test_call;
 mod time;
 mod timeline;
 mod undo;
 mod view;
+mod waiting;
 mod welfare;
 mod within;
 
@@ -89,6 +92,7 @@ pub use health::{
 pub use installation::Dialing;
 pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
+pub use morning::{Finish, Morning, NoGo};
 pub use node::{NodeStatus, RegistrationWord, TrunkStatus, TrunkWord};
 pub use observe::{GivenAnswer, Report};
 pub use outbox::{Message, MessageKind};
@@ -108,10 +112,12 @@ pub use setting::CenterSettings;
 pub use staff::{Account, SignedIn, Stage};
 pub use take::{NewTake, PromptTake, TakeSource, TakeState};
 pub use talk::Outcome;
+pub use test_call::{NoTest, TestCall, TestStage};
 pub use time::DatabaseTime;
 pub use timeline::{CarePlan, Health, ListedIn, Observed};
 pub use undo::Undone;
 pub use view::{AttemptOfDay, DayReport, Funnel, HealthRow, LiveCall};
+pub use waiting::{Services, Waiting};
 pub use welfare::{
     Absence, NewWelfareCheck, NewWelfareList, Silent, WelfareCheck, WelfareDecision,
 };

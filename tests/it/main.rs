@@ -17,6 +17,7 @@ mod ears;
 mod health;
 mod import;
 mod kill;
+mod morning;
 mod nurse;
 mod patient;
 mod patient_page;
