@@ -13,6 +13,7 @@ mod import;
 mod key;
 mod ladder;
 mod listen;
+mod plan;
 mod rekey;
 mod service;
 mod simulated;
@@ -21,6 +22,7 @@ mod state;
 mod stop;
 mod table;
 mod talk;
+mod today;
 mod told;
 mod usage;
 mod views;
@@ -84,6 +86,11 @@ enum Command {
     Check(Configured),
     /// 架電計画を見る・始める・止める / See, start and stop campaigns
     Campaign(campaign::Options),
+    /// 一人の一日: いつ電話するか、なぜしないか / One patient's day: when we call, or why not
+    Plan(plan::Options),
+    /// 朝の点検: 今日架電できるか(0: できる、1: できない、2: 誤り) / Go or no-go: whether calls can be
+    /// placed today (exit status 0: yes, 1: no, 2: an error)
+    Today(today::Options),
     /// 職員のアカウント / Accounts of the staff
     Staff(staff::Options),
     /// 監査の記録を検証・書き出す / Verify or export the chain of events
@@ -193,6 +200,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rekey(configured) => rekey::run(configured.load()?).await,
         Command::Check(configured) => check::run(&configured).await,
         Command::Campaign(options) => campaign::run(options).await,
+        Command::Plan(options) => plan::run(options).await,
+        Command::Today(options) => Ok(today::run(options).await),
         Command::Staff(options) => staff::run(options).await,
         Command::Audit(options) => audit::run(options).await,
         Command::Bench(options) => bench::run(options).await,

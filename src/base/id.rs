@@ -83,6 +83,8 @@ ids! {
     SlotId "slot",
     /// One try to reach a patient for a slot.
     AttemptId "attempt",
+    /// A call to a staff telephone that tries out a trunk.
+    TestCallId "test call",
     /// A coded fact about a patient at a time.
     ObservationId "observation",
     /// A matter that a human must act on.

@@ -90,6 +90,19 @@ impl Book {
         own.and_then(|id| self.campaigns.get(&id))
     }
 
+    /// The campaigns that a patient of a centre may be put into, by name: those that are not over,
+    /// and the one that the patient is in already.
+    pub fn joinable(&self, center: HealthCenterId, arrangement: &Arrangement) -> Vec<&Campaign> {
+        let mut joinable: Vec<&Campaign> = self
+            .campaigns
+            .values()
+            .filter(|one| one.health_center == center)
+            .filter(|one| !one.state.is_over() || arrangement.campaign == Some(one.id))
+            .collect();
+        joinable.sort_by(|one, other| one.name.cmp(&other.name));
+        joinable
+    }
+
     /// The terms that hold for a patient; `standing` where the centre has no campaign.
     pub fn in_force(
         &self,

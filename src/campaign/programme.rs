@@ -141,6 +141,11 @@ impl State {
         Bilingual::fixed(ja, en)
     }
 
+    /// Nobody is called by it ever again.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Archived)
+    }
+
     /// The state that an action leads to; `None` if it cannot be done now.
     pub fn after(self, action: Action) -> Option<Self> {
         match (self, action) {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::base::id::{EpisodeId, PatientId};
+use crate::base::id::{EpisodeId, PatientId, SlotId};
 use crate::campaign::terms::Rest;
-use crate::campaign::{SlotKind, VersionKey, Window, minutes, window};
+use crate::campaign::{Slot, SlotKind, SlotState, VersionKey, Window, minutes, window};
 use crate::registry::Episode;
 
 /// At most four slots a day: 朝・昼・夕・寝る前 (自宅療養の実施に関する留意事項).
@@ -71,6 +71,26 @@ pub struct NewSlot {
     pub campaign: Option<VersionKey>,
     /// Why nobody is called for it: it is settled as soon as it is opened.
     pub rest: Option<Rest>,
+}
+
+impl NewSlot {
+    /// The slot as it will be once it is opened.
+    pub fn to_come(&self, id: SlotId) -> Slot {
+        Slot {
+            id,
+            episode: self.episode,
+            patient: self.patient,
+            date: self.date,
+            number: self.number,
+            due_from: self.due_from,
+            due_to: self.due_to,
+            state: if self.rest.is_some() { SlotState::Skipped } else { SlotState::Due },
+            reason: self.rest.as_ref().map(Rest::reason),
+            pause: None,
+            kind: self.kind,
+            campaign: self.campaign,
+        }
+    }
 }
 
 /// The slots of one day, ascending and without overlap, all inside the window.

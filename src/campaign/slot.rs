@@ -11,6 +11,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::base::Bilingual;
 use crate::base::id::{EpisodeId, PatientId, PauseId, SlotId};
 use crate::campaign::VersionKey;
 
@@ -133,6 +134,19 @@ impl SlotState {
     /// Reads [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// For people.
+    pub fn label(self) -> Bilingual {
+        match self {
+            Self::Due => Bilingual::fixed("これから", "due"),
+            Self::InProgress => Bilingual::fixed("架電中", "on the line"),
+            Self::Reported => Bilingual::fixed("報告済み", "reported"),
+            Self::Partial => Bilingual::fixed("途中まで", "in part"),
+            Self::Unreached => Bilingual::fixed("つながらず", "not reached"),
+            Self::Skipped => Bilingual::fixed("発信しない", "not called"),
+            Self::Expired => Bilingual::fixed("時間切れ", "out of time"),
+        }
     }
 
     /// Whether nothing more is done for the slot.

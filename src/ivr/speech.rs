@@ -52,6 +52,9 @@ pub const FIXED: [&str; 43] = [
     "not_recorded",
 ];
 
+/// What a call to a staff telephone says: a question for a key, and thanks for it.
+pub const TEST_CALL: [&str; 2] = ["test_call", "test_call_thanks"];
+
 impl Profile {
     /// A prompt with its blanks filled from what is known of the patient and the day; `None` if
     /// that is not known, as when no next call is planned.
@@ -160,7 +163,7 @@ mod tests {
             .map(|utterance| utterance.prompt)
             .collect();
         for id in Catalog::embedded().ids() {
-            assert!(used.contains(id), "nobody says {id}");
+            assert!(used.contains(id) || TEST_CALL.contains(&id), "nobody says {id}");
         }
     }
 

@@ -20,19 +20,36 @@ pub struct Arrangement {
     pub tolerance: Option<Duration>,
     /// By which way the patient reports.
     pub channel: Channel,
-    /// A doctor's order that no machine calls: who ordered it, and why.
-    pub no_automation: Option<Private<String>>,
+    /// A doctor's order that no machine calls.
+    pub no_automation: Option<DoctorsOrder>,
+}
+
+/// A doctor's order that no machine calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DoctorsOrder {
+    /// Who ordered it.
+    pub by: Private<String>,
+    /// Why.
+    pub why: Private<String>,
+}
+
+impl DoctorsOrder {
+    /// As it is stored: who on the first line, why on the next ones.
+    pub fn to_text(&self) -> String {
+        format!("{}\n{}", self.by.expose(), self.why.expose())
+    }
+
+    /// Reads [`Self::to_text`]; a text of one line is the reason.
+    pub fn parse(text: &str) -> Self {
+        let (by, why) = text.split_once('\n').unwrap_or(("", text));
+        Self { by: Private::new(by.to_owned()), why: Private::new(why.to_owned()) }
+    }
 }
 
 impl Arrangement {
     /// Why no machine calls this patient, if none does.
     pub fn held(&self) -> Option<Held> {
-        match (&self.no_automation, self.channel) {
-            (Some(_), _) => Some(Held::DoctorsOrder),
-            (None, Channel::Telephone) => None,
-            (None, Channel::Web) => Some(Held::Web),
-            (None, Channel::Staff) => Some(Held::Staff),
-        }
+        Held::of(self.no_automation.is_some(), self.channel)
     }
 }
 
@@ -49,6 +66,33 @@ pub enum Held {
 }
 
 impl Held {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Web, Self::Staff, Self::DoctorsOrder];
+
+    /// An order comes before the way of reporting.
+    pub fn of(is_ordered: bool, channel: Channel) -> Option<Self> {
+        match (is_ordered, channel) {
+            (true, _) => Some(Self::DoctorsOrder),
+            (false, Channel::Telephone) => None,
+            (false, Channel::Web) => Some(Self::Web),
+            (false, Channel::Staff) => Some(Self::Staff),
+        }
+    }
+
+    /// The word for it in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Web => "web",
+            Self::Staff => "staff",
+            Self::DoctorsOrder => "doctors_order",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|held| held.as_str() == text)
+    }
+
     /// For people.
     pub fn reason(self) -> Bilingual {
         match self {
@@ -93,6 +137,9 @@ impl Channel {
 /// Days of the week. By default all of them: an illness knows no Sunday.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Weekdays(u8);
+
+/// The shortest and the longest tolerance, in minutes.
+pub const TOLERANCE: std::ops::RangeInclusive<u64> = 10..=480;
 
 impl Weekdays {
     /// Every day.
@@ -162,7 +209,16 @@ mod tests {
         assert_eq!(arrangement.held(), None);
         arrangement.channel = Channel::Web;
         assert_eq!(arrangement.held(), Some(Held::Web));
-        arrangement.no_automation = Some("主治医の指示".to_owned().into());
+        arrangement.no_automation = Some(DoctorsOrder::parse("主治医\n安静のため"));
         assert_eq!(arrangement.held(), Some(Held::DoctorsOrder));
+    }
+
+    #[test]
+    fn an_order_is_read_back_as_it_was_written() {
+        let order = DoctorsOrder::parse("山田医師\n安静のため");
+        assert_eq!(order.by.expose(), "山田医師");
+        assert_eq!(DoctorsOrder::parse(&order.to_text()), order);
+        let nobody = DoctorsOrder::parse("安静のため");
+        assert_eq!((nobody.by.expose().as_str(), nobody.why.expose().as_str()), ("", "安静のため"));
     }
 }

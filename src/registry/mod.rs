@@ -12,7 +12,7 @@ pub mod patient;
 pub mod staff;
 pub mod token;
 
-pub use arrangement::{Arrangement, Held, Weekdays};
+pub use arrangement::{Arrangement, DoctorsOrder, Held, Weekdays};
 pub use audit::{Actor, AuditEntry, AuditEvent};
 pub use care::{Contact, Pause, Relation, Signed, StaffNote};
 pub use course::Course;

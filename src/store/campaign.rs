@@ -276,7 +276,7 @@ impl Within<'_> {
         self.own(session.connection(), now, id).await
     }
 
-    async fn own(
+    pub(super) async fn own(
         &self,
         connection: &mut AnyConnection,
         now: Timestamp,
@@ -680,15 +680,15 @@ fn json(terms: &Terms) -> Result<String, StoreError> {
         .map_err(|_| StoreError::Corrupt { table: "campaign", column: "draft" })
 }
 
-/// The campaigns that may place one more call now, for the statement that claims: their ids, each
-/// between spaces.
-pub(super) async fn open_campaigns(
+/// Whether each campaign may place one more call now, through a trunk of one of these groups if they
+/// are known.
+pub(super) async fn ways_of_campaigns(
     connection: &mut AnyConnection,
     now: Timestamp,
     book: &Book,
     centers: &HashMap<HealthCenterId, HealthCenter>,
-    trunk_group: Option<&str>,
-) -> Result<String, StoreError> {
+    trunk_groups: Option<&[Option<&str>]>,
+) -> Result<HashMap<CampaignId, Way>, StoreError> {
     const LIVE: &str = "select a.campaign_id, count(*) as n from attempt a \
         where a.state in ('dialing', 'talking') and a.campaign_id is not null \
         group by a.campaign_id";
@@ -707,24 +707,54 @@ pub(super) async fn open_campaigns(
             .await?;
         dialed = counts(&rows)?;
     }
-    let mut open = String::from(" ");
+    let mut ways = HashMap::new();
     for campaign in book.campaigns() {
         let Some(center) = centers.get(&campaign.health_center) else { continue };
         let takes = |cap: Option<u32>, taken: &HashMap<CampaignId, u32>| {
             cap.is_none_or(|cap| taken.get(&campaign.id).copied().unwrap_or(0) < cap)
         };
         let group = campaign.version.as_ref().and_then(|it| it.terms.trunk_group.as_deref());
-        let fits = group.is_none() || group == trunk_group;
-        if fits
-            && book.is_open(campaign, center, now)
-            && takes(campaign.caps.lines, &live)
-            && takes(campaign.caps.calls_per_minute, &dialed)
+        let way = if campaign.state != State::Running {
+            Way::Rests(campaign.state)
+        } else if !book.is_open(campaign, center, now) {
+            Way::OutsideHours
+        } else if group.is_some() && trunk_groups.is_some_and(|known| !known.contains(&group)) {
+            Way::OtherTrunks
+        } else if !takes(campaign.caps.lines, &live)
+            || !takes(campaign.caps.calls_per_minute, &dialed)
         {
-            open.push_str(&campaign.id.to_string());
-            open.push(' ');
-        }
+            Way::Full
+        } else {
+            Way::Open
+        };
+        ways.insert(campaign.id, way);
     }
-    Ok(open)
+    Ok(ways)
+}
+
+/// Whether a campaign may place one more call now, and if not, why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    Open,
+    /// It does not run.
+    Rests(State),
+    /// Its hours or its calendar forbid it.
+    OutsideHours,
+    /// It is bound to trunks that are not there.
+    OtherTrunks,
+    /// It has as many calls as it may have.
+    Full,
+}
+
+/// The campaigns that may place one more call, as the statement that claims takes them: their ids,
+/// each between spaces.
+pub(super) fn open_ones(ways: &HashMap<CampaignId, Way>) -> String {
+    let mut open = String::from(" ");
+    for (campaign, _) in ways.iter().filter(|(_, way)| **way == Way::Open) {
+        open.push_str(&campaign.to_string());
+        open.push(' ');
+    }
+    open
 }
 
 fn counts(rows: &[sqlx::any::AnyRow]) -> Result<HashMap<CampaignId, u32>, StoreError> {

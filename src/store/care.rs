@@ -4,13 +4,18 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use sqlx::AnyConnection;
 
-use crate::base::Private;
 use crate::base::clock::civil;
-use crate::base::id::{ChangeId, ClinicId, PatientId, SlotId, StaffId, StaffNoteId};
+use crate::base::id::{
+    CampaignId, ChangeId, ClinicId, EpisodeId, PatientId, SlotId, StaffId, StaffNoteId,
+};
+use crate::base::{PhoneNumber, Private};
 use crate::campaign::{NewSlot, Slot};
-use crate::registry::{Clinic, Contact, Episode, Gender, Relation, Signed, StaffNote};
+use crate::registry::{
+    Arrangement, Clinic, Contact, DoctorsOrder, Episode, Gender, Relation, Signed, StaffNote,
+};
+use crate::store::dial::unagreed;
 use crate::store::pause::{hold_of_slot, skip_for};
-use crate::store::registry::{active_episode, skip_slots_after, time_of_day};
+use crate::store::registry::{active_episode, skip_slots_after, time_of_day, whole_minutes};
 use crate::store::retention::{consent_of, save_consent};
 use crate::store::row::{Fields, millis, select_slots, slot};
 use crate::store::schedule::{drop_due_attempt, open_slot};
@@ -36,10 +41,22 @@ pub enum Setting {
     RecordingConsent,
     /// 性別: the word of [`Gender`]; empty if nobody told.
     Gender,
+    /// The campaign, by its name; empty for the centre's first one.
+    Campaign,
+    /// The days of the week, Monday first: `1111100`.
+    Weekdays,
+    /// The tolerance in minutes; empty for the campaign's.
+    Tolerance,
+    /// By which way the patient reports: the word of the channel.
+    Channel,
+    /// A doctor's order that no machine calls: 0 or 1; the order stands in the reason.
+    NoAutomation,
+    /// Whether a telephone may be called: its last digits, and `given` or `refused`.
+    PhoneConsent,
 }
 
 impl Setting {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 14] = [
         Self::CallTimes,
         Self::LastDay,
         Self::ObservationEnd,
@@ -48,6 +65,12 @@ impl Setting {
         Self::Contacts,
         Self::RecordingConsent,
         Self::Gender,
+        Self::Campaign,
+        Self::Weekdays,
+        Self::Tolerance,
+        Self::Channel,
+        Self::NoAutomation,
+        Self::PhoneConsent,
     ];
 
     fn as_str(self) -> &'static str {
@@ -60,6 +83,12 @@ impl Setting {
             Self::Contacts => "contacts",
             Self::RecordingConsent => "recording_consent",
             Self::Gender => "gender",
+            Self::Campaign => "campaign",
+            Self::Weekdays => "weekdays",
+            Self::Tolerance => "tolerance",
+            Self::Channel => "channel",
+            Self::NoAutomation => "no_automation",
+            Self::PhoneConsent => "phone_consent",
         }
     }
 
@@ -83,7 +112,19 @@ pub struct PatientChange {
     pub signed: Signed,
 }
 
+/// What is agreed with a patient about how to be reached.
+#[derive(Clone, Debug)]
+pub struct Agreed<'a> {
+    /// How.
+    pub arrangement: Arrangement,
+    /// Which of the telephones may be called; those that are not named stay as they are.
+    pub callable: &'a [(PhoneNumber, bool)],
+    /// Why it is changed.
+    pub reason: &'a str,
+}
+
 /// What is written down of a change.
+#[derive(Clone)]
 struct Changed<'a> {
     setting: Setting,
     before: String,
@@ -122,7 +163,7 @@ impl Within<'_> {
             .bind(millis(now))
             .execute(&mut *connection)
             .await?;
-        self.move_slots(connection, now, &episode, slots).await?;
+        self.move_slots(connection, now, &episode, slots, "時刻変更").await?;
         let changed = Changed {
             setting: Setting::CallTimes,
             before: words(&episode.call_times),
@@ -131,6 +172,71 @@ impl Within<'_> {
         };
         self.record(connection, now, by, patient, &changed).await?;
         session.commit(&[Topic::Registry, Topic::Slot, Topic::Over]).await
+    }
+
+    /// Agrees on how a patient is reached. `slots` are those that the arrangement makes of this day;
+    /// they move as in [`Self::set_call_times`]. Calls that wait and are no longer agreed to are
+    /// dropped; a call under way goes on.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] also if the patient is not under observation, or the campaign is
+    /// that of another centre.
+    pub async fn set_arrangement(
+        &self,
+        now: Timestamp,
+        by: StaffId,
+        patient: PatientId,
+        agreed: &Agreed<'_>,
+        slots: &[NewSlot],
+    ) -> Result<(), StoreError> {
+        let mut session = self.store.write().await?;
+        let connection = session.connection();
+        self.hold(connection, patient).await?;
+        let episode = active_episode(connection, patient).await?;
+        let (before, after) = (&episode.arrangement, &agreed.arrangement);
+        let mut changes = consents(connection, patient, agreed.callable).await?;
+        if before != after {
+            save_arrangement(connection, now, episode.id, after).await?;
+            let names = [
+                self.name_of(connection, now, before.campaign).await?,
+                self.name_of(connection, now, after.campaign).await?,
+            ];
+            changes.extend(differences(before, after, names));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let moves = |arrangement: &Arrangement| {
+            (arrangement.campaign, arrangement.weekdays, arrangement.tolerance)
+        };
+        if moves(before) != moves(after) {
+            self.move_slots(connection, now, &episode, slots, "約束の変更").await?;
+        }
+        drop_unagreed(connection, patient).await?;
+        for changed in &changes {
+            let reason = match (changed.setting, &after.no_automation) {
+                (Setting::NoAutomation, Some(order)) => {
+                    format!("{}: {} ({})", order.by.expose(), order.why.expose(), agreed.reason)
+                }
+                _ => agreed.reason.to_owned(),
+            };
+            let changed = Changed { reason: &reason, ..changed.clone() };
+            self.record(connection, now, by, patient, &changed).await?;
+        }
+        session.commit(&[Topic::Registry, Topic::Slot, Topic::Over]).await
+    }
+
+    /// The name of a campaign of the centre; empty for the first one.
+    async fn name_of(
+        &self,
+        connection: &mut AnyConnection,
+        now: Timestamp,
+        campaign: Option<CampaignId>,
+    ) -> Result<String, StoreError> {
+        match campaign {
+            None => Ok(String::new()),
+            Some(id) => Ok(self.own(connection, now, id).await?.name),
+        }
     }
 
     /// Sets the last day under observation, today or later.
@@ -442,14 +548,16 @@ impl Within<'_> {
         now: Timestamp,
         episode: &Episode,
         wanted: &[NewSlot],
+        reason: &str,
     ) -> Result<(), StoreError> {
         const OF_DAY: &str =
             select_slots!("where s.episode_id = $1 and s.date = $2 order by s.number");
         const CALLED: &str = "select distinct a.slot_id from attempt a \
             join slot s on s.id = a.slot_id where s.episode_id = $1 and s.date = $2 \
             and a.dialed_at is not null";
-        const MOVE: &str = "update slot set due_from = $2, due_to = $3 where id = $1";
-        const SURPLUS: &str = "update slot set state = 'skipped', reason = '時刻変更', \
+        const MOVE: &str = "update slot set due_from = $2, due_to = $3, campaign_id = $4, \
+            campaign_version = $5 where id = $1";
+        const SURPLUS: &str = "update slot set state = 'skipped', reason = $3, \
             settled_at = $2, pause_id = null where id = $1";
         let date = civil(now).date();
         let bound =
@@ -468,7 +576,11 @@ impl Within<'_> {
             let overlaps = |old: &&Slot| {
                 !old.state.is_final() && old.due_from < new.due_to && new.due_from < old.due_to
             };
-            new.date == date && new.due_to > now && !fixed.iter().any(overlaps)
+            // On a day of rest nobody is called, whatever was agreed.
+            new.date == date
+                && new.due_to > now
+                && new.rest.is_none()
+                && !fixed.iter().any(overlaps)
         });
         for old in free {
             drop_due_attempt(connection, old.id).await?;
@@ -478,6 +590,8 @@ impl Within<'_> {
                         .bind(old.id.to_string())
                         .bind(millis(new.due_from))
                         .bind(millis(new.due_to))
+                        .bind(new.campaign.map(|key| key.campaign.to_string()))
+                        .bind(new.campaign.map(|key| i64::from(key.version)))
                         .execute(&mut *connection)
                         .await?;
                 }
@@ -485,6 +599,7 @@ impl Within<'_> {
                     sqlx::query(SURPLUS)
                         .bind(old.id.to_string())
                         .bind(millis(now))
+                        .bind(reason)
                         .execute(&mut *connection)
                         .await?;
                 }
@@ -502,6 +617,103 @@ impl Within<'_> {
         }
         Ok(())
     }
+}
+
+async fn save_arrangement(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    episode: EpisodeId,
+    arrangement: &Arrangement,
+) -> Result<(), StoreError> {
+    const SET: &str = "update episode set campaign_id = $2, weekdays = $3, \
+        tolerance_minutes = $4, channel = $5, no_automation = $6, updated_at = $7 where id = $1";
+    sqlx::query(SET)
+        .bind(episode.to_string())
+        .bind(arrangement.campaign.map(|id| id.to_string()))
+        .bind(i64::from(arrangement.weekdays.bits()))
+        .bind(arrangement.tolerance.map(whole_minutes))
+        .bind(arrangement.channel.as_str())
+        .bind(arrangement.no_automation.as_ref().map(DoctorsOrder::to_text))
+        .bind(millis(now))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes down which telephones may be called; what of it is new.
+async fn consents(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    callable: &[(PhoneNumber, bool)],
+) -> Result<Vec<Changed<'static>>, StoreError> {
+    const SET: &str = "update patient_phone set consent = $3 \
+        where patient_id = $1 and number = $2 and consent <> $3";
+    let word = |may_call: bool| if may_call { "given" } else { "refused" };
+    let mut changes = Vec::new();
+    for (number, may_call) in callable {
+        let done = sqlx::query(SET)
+            .bind(patient.to_string())
+            .bind(number.e164())
+            .bind(word(*may_call))
+            .execute(&mut *connection)
+            .await?;
+        if done.rows_affected() > 0 {
+            changes.push(Changed {
+                setting: Setting::PhoneConsent,
+                before: format!("{number} {}", word(!may_call)),
+                after: format!("{number} {}", word(*may_call)),
+                reason: "",
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// Drops the calls that wait although the patient has not agreed to them; the next turn plans
+/// those that may be made.
+async fn drop_unagreed(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+) -> Result<(), StoreError> {
+    const DROP: &str = concat!(
+        "update attempt set state = 'dropped' where state = 'due' and patient_id = $1 \
+         and id in (select a.id ",
+        unagreed!(),
+        " and a.patient_id = $1)"
+    );
+    sqlx::query(DROP).bind(patient.to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// What of an arrangement is new, each as a change of its own. The names are those of the campaigns.
+fn differences(
+    before: &Arrangement,
+    after: &Arrangement,
+    [old_name, new_name]: [String; 2],
+) -> Vec<Changed<'static>> {
+    let days = |it: &Arrangement| -> String {
+        let has = |day: u8| it.weekdays.bits() & (1 << day) != 0;
+        (0..7).map(|day| if has(day) { '1' } else { '0' }).collect()
+    };
+    let minutes = |it: &Arrangement| {
+        it.tolerance.map(|tolerance| whole_minutes(tolerance).to_string()).unwrap_or_default()
+    };
+    let ordered = |it: &Arrangement| i64::from(it.no_automation.is_some()).to_string();
+    let channel = |it: &Arrangement| it.channel.as_str().to_owned();
+    let pairs = [
+        (Setting::Campaign, before.campaign == after.campaign, old_name, new_name),
+        (Setting::Weekdays, before.weekdays == after.weekdays, days(before), days(after)),
+        (Setting::Tolerance, before.tolerance == after.tolerance, minutes(before), minutes(after)),
+        (Setting::Channel, before.channel == after.channel, channel(before), channel(after)),
+        (
+            Setting::NoAutomation,
+            before.no_automation == after.no_automation,
+            ordered(before),
+            ordered(after),
+        ),
+    ];
+    let new = pairs.into_iter().filter(|(_, is_same, ..)| !is_same);
+    new.map(|(setting, _, before, after)| Changed { setting, before, after, reason: "" }).collect()
 }
 
 /// The contracted clinics of a centre, by code.

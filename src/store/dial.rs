@@ -18,11 +18,14 @@ use crate::campaign::{Attempt, Book, Slot, Terms};
 use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
-use crate::store::campaign::{installation_caps, load as load_of, open_campaigns, trunk_caps};
+use crate::store::campaign::{
+    installation_caps, load as load_of, open_ones, trunk_caps, ways_of_campaigns,
+};
 use crate::store::installation;
 use crate::store::pause::{hold_of_slot, pauses_of, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
+use crate::store::schedule::drop_due_attempt;
 use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Who claims, and on which terms.
@@ -172,26 +175,54 @@ struct Candidate {
     patient: PatientId,
 }
 
+/// What must hold of an attempt, as `a`, before it is dialled, each by the name of its
+/// [`Condition`]. The claim asks for all of them, and [`Store::waiting`] for each alone: so every
+/// attempt that waits has its reason. $1 now, $2 the time of day, $3 since when a telephone must have
+/// been left alone, $4 the patient or empty for everybody, $5 the campaigns that may place a call.
+macro_rules! conditions {
+    ($then:ident) => {
+        $then! {
+            Due "a.state = 'due' and a.due_at <= $1"
+            InSlot "s.state = 'due' and s.due_from <= $1 and s.due_to > $1"
+            InHours "c.opens_at <= $2 and c.closes_at > $2"
+            Wanted "($4 = '' or a.patient_id = $4)"
+            PhoneFree "not exists (select 1 from attempt l \
+where l.phone = a.phone and l.state in ('dialing', 'talking'))"
+            PhoneRested "not exists (select 1 from attempt l \
+where l.phone = a.phone and l.ended_at > $3)"
+            PatientFree "not exists (select 1 from attempt l \
+where l.patient_id = a.patient_id and l.state in ('dialing', 'talking'))"
+            CampaignOpen "(a.campaign_id is null or $5 like ('% ' || a.campaign_id || ' %'))"
+        }
+    };
+}
+pub(super) use conditions;
+
+/// The tables that the [`conditions`] speak of.
+macro_rules! attempts_to_dial {
+    () => {
+        " from attempt a \
+          join slot s on s.id = a.slot_id \
+          join patient p on p.id = a.patient_id \
+          join health_center c on c.id = p.health_center_id where "
+    };
+}
+pub(super) use attempts_to_dial;
+
+macro_rules! all_of {
+    ($first:ident $condition:literal $($name:ident $further:literal)*) => {
+        concat!($condition, $(" and ", $further),*)
+    };
+}
+
 /// The next attempt that may be dialled at this moment.
 macro_rules! select_candidate {
     ($lock:literal) => {
         concat!(
-            "select a.id, a.slot_id, a.patient_id from attempt a \
-             join slot s on s.id = a.slot_id \
-             join patient p on p.id = a.patient_id \
-             join health_center c on c.id = p.health_center_id \
-             where a.state = 'due' and a.due_at <= $1 \
-             and s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
-             and c.opens_at <= $2 and c.closes_at > $2 \
-             and ($4 = '' or a.patient_id = $4) \
-             and not exists (select 1 from attempt l \
-             where l.phone = a.phone and l.state in ('dialing', 'talking')) \
-             and not exists (select 1 from attempt l \
-             where l.phone = a.phone and l.ended_at > $3) \
-             and not exists (select 1 from attempt l \
-             where l.patient_id = a.patient_id and l.state in ('dialing', 'talking')) \
-             and (a.campaign_id is null or $5 like ('% ' || a.campaign_id || ' %')) \
-             order by a.priority, (select count(*) from attempt l \
+            "select a.id, a.slot_id, a.patient_id",
+            attempts_to_dial!(),
+            conditions!(all_of),
+            " order by a.priority, (select count(*) from attempt l \
              where l.campaign_id = a.campaign_id and l.state in ('dialing', 'talking')), \
              a.due_at, a.id limit 1",
             $lock
@@ -210,18 +241,26 @@ impl Store {
         let mut session = self.write().await?;
         let connection = session.connection();
         // Locked, so that no two nodes take the last call that a cap allows.
-        if !self.may_dial_locked(connection).await? || !has_room(connection, now, claimant).await? {
+        if !self.may_dial_locked(connection).await?
+            || !has_room(connection, now, &claimant.trunk).await?
+        {
             return Ok(Turn::NothingDue);
         }
         let book = self.book(connection, now).await?;
         let centers = health_centers(connection).await?;
         let group = claimant.trunk_group.as_deref();
-        let open = open_campaigns(connection, now, &book, &centers, group).await?;
+        let ways = ways_of_campaigns(connection, now, &book, &centers, Some(&[group])).await?;
+        let open = open_ones(&ways);
         let Some(candidate) = self.candidate(connection, now, claimant, &open).await? else {
             return Ok(Turn::NothingDue);
         };
         if let Some(hold) = hold_of_slot(connection, candidate.slot).await? {
             skip_for(connection, now, candidate.slot, hold).await?;
+            session.commit(&[Topic::Over]).await?;
+            return Ok(Turn::Skipped);
+        }
+        if is_unagreed(connection, &candidate).await? {
+            drop_due_attempt(connection, candidate.slot).await?;
             session.commit(&[Topic::Over]).await?;
             return Ok(Turn::Skipped);
         }
@@ -301,14 +340,14 @@ impl Store {
 }
 
 /// Whether one more call fits under the caps of the installation and of the trunk.
-async fn has_room(
+pub(super) async fn has_room(
     connection: &mut AnyConnection,
     now: Timestamp,
-    claimant: &Claimant,
+    trunk: &str,
 ) -> Result<bool, StoreError> {
     let of_all = installation_caps(connection).await?;
-    let of_trunk = trunk_caps(connection, &claimant.trunk).await?;
-    for (caps, trunk) in [(of_all, ""), (of_trunk, claimant.trunk.as_str())] {
+    let of_trunk = trunk_caps(connection, trunk).await?;
+    for (caps, trunk) in [(of_all, ""), (of_trunk, trunk)] {
         if caps == Caps::default() {
             continue;
         }
@@ -319,6 +358,34 @@ async fn has_room(
         }
     }
     Ok(true)
+}
+
+/// An attempt, as `a`, that waits although the patient has not agreed to it: a doctor ordered that
+/// no machine calls, the patient reports otherwise, or refused to be called at this number. Staff who
+/// ask for a call know what was agreed about the way.
+macro_rules! unagreed {
+    () => {
+        "from attempt a join slot s on s.id = a.slot_id \
+         join episode e on e.id = s.episode_id where a.state = 'due' \
+         and (e.no_automation is not null \
+         or (e.channel <> 'telephone' and s.kind <> 'by_hand') \
+         or exists (select 1 from patient_phone f where f.patient_id = a.patient_id \
+         and f.number = a.phone and f.consent = 'refused'))"
+    };
+}
+pub(super) use unagreed;
+
+/// Whether the arrangement was changed since the attempt was planned.
+async fn is_unagreed(
+    connection: &mut AnyConnection,
+    candidate: &Candidate,
+) -> Result<bool, StoreError> {
+    const UNAGREED: &str = concat!("select 1 as one ", unagreed!(), " and a.id = $1");
+    let row = sqlx::query(UNAGREED)
+        .bind(candidate.attempt.to_string())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Why the call is needless: another channel has reported for the slot, or a short while ago.

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::registry::Reach;
 use crate::store::row::{Fields, millis};
@@ -36,6 +37,51 @@ pub struct Disturbances {
     pub campaigns_not_started: Vec<String>,
     /// Trunks that place calls which nobody answers, with how many these were.
     pub trunks_in_vain: Vec<(String, u32)>,
+}
+
+impl Disturbances {
+    /// One line each, for people.
+    pub fn words(&self) -> Vec<Bilingual> {
+        let mut troubles = Vec::new();
+        let Self {
+            slots_not_tried,
+            waiting_since,
+            messages_not_taken,
+            campaigns_not_started,
+            trunks_in_vain,
+        } = self;
+        if *slots_not_tried > 0 {
+            let since = waiting_since.map(|at| civil(at).strftime("%H:%M").to_string());
+            let since = since.unwrap_or_default();
+            let (or_more_ja, or_more) =
+                if *slots_not_tried < MANY { ("", "") } else { ("以上", " or more") };
+            troubles.push(Bilingual::composed(
+                format!(
+                    "時刻を過ぎても架電していない方: {slots_not_tried}件{or_more_ja}({since} から)"
+                ),
+                format!("due, but not called: {slots_not_tried}{or_more} (since {since})"),
+            ));
+        }
+        if *messages_not_taken > 0 {
+            troubles.push(Bilingual::composed(
+                format!("通知先が受け取らない通知: {messages_not_taken}件"),
+                format!("alarms that their receiver does not take: {messages_not_taken}"),
+            ));
+        }
+        for name in campaigns_not_started {
+            troubles.push(Bilingual::composed(
+                format!("開始日を過ぎても始まらないキャンペーン: {name}"),
+                format!("campaign that should have started: {name}"),
+            ));
+        }
+        for (trunk, calls) in trunks_in_vain {
+            troubles.push(Bilingual::composed(
+                format!("回線 {trunk}: この2時間の {calls} 件に一度も応答がありません"),
+                format!("trunk {trunk}: nobody answered any of {calls} calls within two hours"),
+            ));
+        }
+        troubles
+    }
 }
 
 impl Within<'_> {

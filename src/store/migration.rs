@@ -24,6 +24,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0014_trunk_status.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0015_campaign.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0017_welfare_check.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0018_arrangement.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
         ]
@@ -49,6 +50,7 @@ const NAMES: &[(i64, &str)] = &[
     (14, "trunk_status"),
     (15, "campaign"),
     (17, "welfare_check"),
+    (18, "arrangement"),
     (20, "clock"),
     (21, "release"),
 ];

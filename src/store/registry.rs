@@ -12,8 +12,8 @@ use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
 use crate::registry::{
-    Arrangement, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag,
-    Weekdays, arrangement,
+    Arrangement, DoctorsOrder, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole,
+    RiskFlag, Weekdays, arrangement,
 };
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
@@ -387,7 +387,7 @@ pub(super) fn episode(row: &AnyRow) -> Result<Episode, StoreError> {
                 .ok_or_else(|| fields.corrupt("weekdays"))?,
             tolerance: fields.integer_or_null("tolerance_minutes")?.map(Duration::from_mins),
             channel: fields.word("channel", arrangement::Channel::parse)?,
-            no_automation: fields.text_or_null("no_automation")?.map(|why| why.to_owned().into()),
+            no_automation: fields.text_or_null("no_automation")?.map(DoctorsOrder::parse),
         },
     })
 }
@@ -532,7 +532,7 @@ async fn save_episode(
         .bind(i64::from(arrangement.weekdays.bits()))
         .bind(arrangement.tolerance.map(whole_minutes))
         .bind(arrangement.channel.as_str())
-        .bind(arrangement.no_automation.as_ref().map(|why| why.expose().as_str()))
+        .bind(arrangement.no_automation.as_ref().map(DoctorsOrder::to_text))
         .execute(connection)
         .await?;
     Ok(true)

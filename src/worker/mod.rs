@@ -15,6 +15,7 @@
 //! deliver    outbox → webhook                            until the receiver took it
 //! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind
+//! trial      a call to a staff telephone that somebody asked for
 //! ```
 //!
 //! Every step is a *turn*: idempotent, without input but the store and the time, and without
@@ -35,6 +36,7 @@ mod schedule;
 mod takes;
 mod talk;
 mod track;
+mod trial;
 mod welfare;
 
 use std::sync::Arc;
@@ -267,6 +269,14 @@ async fn dial_what_is_due<C: Carrier>(
     Ok(next_look)
 }
 
+/// Places the test call that somebody asked for, where no service runs that would.
+///
+/// # Errors
+/// If the store fails.
+pub async fn place_test_call<C: Carrier>(road: &Road<C>) -> anyhow::Result<()> {
+    trial::turn(road, road.clock.now()).await.map(|_| ())
+}
+
 /// Why nobody was called although somebody asked for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -435,10 +445,11 @@ enum Worker {
     Deliver(Box<StdRng>),
     Archive(archive::Memory),
     Rescue,
+    Trial,
 }
 
 impl Worker {
-    fn all() -> [Self; 7] {
+    fn all() -> [Self; 8] {
         [
             Self::Schedule(schedule::Memory::default()),
             Self::Observe,
@@ -447,6 +458,7 @@ impl Worker {
             Self::Deliver(Box::new(StdRng::seed_from_u64(0))),
             Self::Archive(archive::Memory::default()),
             Self::Rescue,
+            Self::Trial,
         ]
     }
 
@@ -459,6 +471,7 @@ impl Worker {
             Self::Deliver(_) => "deliver",
             Self::Archive(_) => "archive",
             Self::Rescue => "rescue",
+            Self::Trial => "trial",
         }
     }
 
@@ -470,6 +483,7 @@ impl Worker {
             Self::Escalate => &[Topic::Observation, Topic::Over],
             Self::Deliver(_) => &[Topic::Case],
             Self::Archive(_) => &[Topic::Over, Topic::Observation, Topic::Case, Topic::Recording],
+            Self::Trial => &[Topic::Installation],
             // Silence is that nothing happens, and so is a lease that runs out.
             Self::Welfare(_) | Self::Rescue => &[],
         }
@@ -485,6 +499,7 @@ impl Worker {
             Self::Deliver(rng) => deliver::turn(road, now, rng).await,
             Self::Archive(memory) => archive::turn(road, now, memory).await,
             Self::Rescue => rescue::turn(road, now).await,
+            Self::Trial => trial::turn(road, now).await,
         }
     }
 

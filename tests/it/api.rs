@@ -268,6 +268,55 @@ async fn a_campaign_is_paused_with_a_reason_by_those_who_may() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_arrangement_is_read_and_agreed_upon() {
+    let console = Console::open().await;
+    let rights = [Right::SeePlan, Right::ChangePlan];
+    let program = Program::new(&console, Role::Scheduler, &rights).await;
+    let path = format!("/patients/{}/arrangement", program.patient(Temper::Prompt).await);
+    let seen = program.get(&path).await.is(200);
+    assert_eq!((&seen.body["channel"], &seen.body["held"]), (&json!("telephone"), &Value::Null));
+    assert_eq!(seen.body["weekdays"].as_array().unwrap().len(), 7);
+    let number = seen.body["phones"][0]["number"].clone();
+    let tag = seen.headers["etag"].to_str().unwrap().to_owned();
+    let wanted = json!({
+        "campaign": null, "weekdays": ["mon", "wed"], "tolerance_minutes": 45, "channel": "web",
+        "no_automation": {"by": "山田医師", "why": "安静のため"},
+        "phones": [{"number": number, "may_call": false}], "reason": "往診で相談",
+    });
+    for (field, value, fault) in [
+        ("weekdays", json!([]), "/weekdays"),
+        ("weekdays", json!(["月"]), "/weekdays"),
+        ("tolerance_minutes", json!(5), "/tolerance_minutes"),
+        ("channel", json!("fax"), "/channel"),
+        ("no_automation", json!({"by": " ", "why": "x"}), "/no_automation/by"),
+        ("phones", json!([{"number": "+81312345678", "may_call": true}]), "/phones"),
+        ("campaign", json!("0199a000-0000-7000-8000-000000000000"), "/campaign"),
+        ("reason", json!(""), "/reason"),
+    ] {
+        let mut wrong = wanted.clone();
+        wrong[field] = value;
+        let refused = program.send(Method::PUT, &path, &[], Some(&wrong)).await.is(422);
+        assert_eq!(refused.body["fields"][0]["field"], fault, "{}", refused.body);
+    }
+    let stale = [("if-match", "\"x\"")];
+    let refused = program.send(Method::PUT, &path, &stale, Some(&wanted)).await.is(412);
+    assert_eq!(refused.problem(), "changed");
+    let agreed =
+        program.send(Method::PUT, &path, &[("if-match", &tag)], Some(&wanted)).await.is(200);
+    assert_eq!(agreed.body["held"], "doctors_order");
+    assert_eq!(agreed.body["weekdays"], json!(["mon", "wed"]));
+    assert_eq!(agreed.body["no_automation"]["by"], "山田医師");
+    assert_eq!(agreed.body["phones"][0]["may_call"], false);
+    let reader = Program::new(&console, Role::Scheduler, &[Right::SeePlan]).await;
+    assert_eq!(reader.get(&path).await.is(200).body, agreed.body);
+    reader.send(Method::PUT, &path, &[], Some(&wanted)).await.is(403);
+    let filter =
+        AuditFilter { action: Some("patient.changed".to_owned()), ..AuditFilter::default() };
+    let events = console.desk.store.audit_events(&filter, 100).await.unwrap();
+    assert_eq!(events.len(), 5, "days, tolerance, way, order and consent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_scopes_and_clinics_bound_what_a_token_reaches() {
     let console = Console::open().await;
     let nurse = Program::new(&console, Role::Nurse, &NURSE).await;

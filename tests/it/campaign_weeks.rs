@@ -23,7 +23,7 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
-use mimamori::registry::{Actor, AuditEntry, Scope, Weekdays};
+use mimamori::registry::{Actor, AuditEntry, DoctorsOrder, Scope, Weekdays};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::district::{Config, Household};
 use mimamori::sim::{self, Call, Directory, VirtualCarrier};
@@ -137,7 +137,7 @@ impl Centre {
                 3 => arrangement.weekdays = Weekdays::of([Weekday::Saturday, Weekday::Tuesday]),
                 5 => arrangement.channel = Channel::Web,
                 6 => arrangement.tolerance = Some(Duration::from_mins(30)),
-                7 => arrangement.no_automation = Some("主治医".to_owned().into()),
+                7 => arrangement.no_automation = Some(DoctorsOrder::parse("主治医")),
                 8 => one.patient.phones[0].may_call = false,
                 _ => {}
             }

@@ -2,14 +2,18 @@
 //! closures, asked over HTTP as a browser asks, on both databases.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use jiff::civil::{date, time};
 use mimamori::base::address;
-use mimamori::base::id::CampaignId;
-use mimamori::campaign::Terms;
+use mimamori::base::id::{CampaignId, PatientId};
+use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::programme::State;
-use mimamori::registry::{HealthCenter, Role};
-use mimamori::store::Store;
+use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, Terms};
+use mimamori::registry::arrangement::Channel;
+use mimamori::registry::{HealthCenter, Held, Role, Scope};
+use mimamori::store::{AttemptOfDay, Claimant, Store};
 
 use crate::accounts_by_hand::Host;
 use crate::plan::{HANA, Office, TARO, at};
@@ -41,6 +45,8 @@ claims! {
     nobody_changes_a_campaign_of_another_centre
     the_lines_are_measured_from_the_calls_of_the_centre
     a_centre_is_closed_and_opened_again
+    an_arrangement_is_agreed_and_written_down
+    what_is_no_longer_agreed_to_is_not_called
 }
 
 /// The form of the shipped terms, and what else was typed.
@@ -278,6 +284,158 @@ async fn a_centre_is_closed_and_opened_again(office: Office) {
         (office.audited("center.closed").await, office.audited("center.opened").await),
         (1, 1)
     );
+}
+
+const EVERY_DAY: &str = "day0=1&day1=1&day2=1&day3=1&day4=1&day5=1&day6=1";
+
+/// The form of what holds for everybody at first, and why.
+fn as_it_is() -> String {
+    let reason = address::query([("reason", "本人の希望")]);
+    format!("campaign=&{EVERY_DAY}&tolerance=&channel=telephone&call0=1&{reason}")
+}
+
+/// A slot of the afternoon, as an earlier plan made it.
+async fn afternoon(office: &Office, patient: PatientId) {
+    let episode = office.within().episode_of(patient).await.unwrap().unwrap().id;
+    let slot = NewSlot {
+        episode,
+        patient,
+        date: date(2026, 11, 25),
+        number: 1,
+        due_from: at(14, 30),
+        due_to: at(16, 0),
+        kind: SlotKind::Planned,
+        campaign: None,
+        rest: None,
+    };
+    office.store().open_slots(at(9, 0), &[slot]).await.unwrap();
+}
+
+async fn an_arrangement_is_agreed_and_written_down(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    let patient = office.patient("A1").await.unwrap();
+    let page = format!("/patients/{patient}/arrangement");
+    afternoon(&office, patient).await;
+
+    assert_eq!(hana.post(&page, &as_it_is()).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.audited("patient.changed").await, 0, "nothing is new");
+    for wrong in [
+        "campaign=&channel=telephone&call0=1&reason=x",
+        &as_it_is().replace("telephone", "fax"),
+        &as_it_is().replace("tolerance=", "tolerance=5"),
+        &format!("{}&ordered=1&doctor=+&why=x", as_it_is()),
+        &format!("{}&ordered=1&doctor=x&why=", as_it_is()),
+        &as_it_is().replace("campaign=", "campaign=nonsense"),
+        &format!("campaign=&{EVERY_DAY}&channel=web&call0=1&reason=+"),
+    ] {
+        let (status, shown) = hana.post(&page, wrong).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert!(shown.contains("field-fault") || shown.contains("-fault"), "{wrong}");
+    }
+    let stranger = office.person("yuki", Role::Scheduler, office.other).await;
+    let auditor = office.person("aud", Role::Auditor, office.home).await;
+    assert_eq!(stranger.post(&page, &as_it_is()).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(auditor.post(&page, &as_it_is()).await.0, StatusCode::FORBIDDEN);
+
+    // The 9:30 of the list, within 45 minutes: today's slot moves there.
+    let sooner = as_it_is().replace("tolerance=", "tolerance=45");
+    assert_eq!(hana.post(&page, &sooner).await.0, StatusCode::SEE_OTHER);
+    let slots = office.store().slots_of(patient, date(2026, 11, 25)).await.unwrap();
+    assert_eq!((slots[0].due_from, slots[0].due_to), (at(9, 30), at(10, 15)));
+
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let summer = drafted(&office, "夏の計画").await;
+    stranger.post("/campaigns", &address::query([("name", "よその計画")])).await;
+    let theirs = office.store().within(Scope { center: office.other, clinic: None });
+    let theirs = theirs.campaigns(at(10, 0)).await.unwrap().remove(0).id;
+    let foreign = sooner.replace("campaign=", &format!("campaign={theirs}"));
+    assert_eq!(hana.post(&page, &foreign).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let said = [("doctor", "山田医師"), ("why", "安静のため"), ("reason", "往診で相談")];
+    let weekdays = "day0=1&day1=1&day2=1&day3=1&day4=1";
+    let form = format!(
+        "campaign={summer}&{weekdays}&tolerance=60&channel=staff&ordered=1&{}",
+        address::query(said)
+    );
+    assert_eq!(hana.post(&page, &form).await.0, StatusCode::SEE_OTHER);
+    let arrangement = office.within().episode_of(patient).await.unwrap().unwrap().arrangement;
+    assert_eq!(arrangement.campaign, Some(summer));
+    assert_eq!((arrangement.weekdays.bits(), arrangement.channel), (0b1_1111, Channel::Staff));
+    assert_eq!(arrangement.held(), Some(Held::DoctorsOrder));
+    let known = office.within().patient(patient).await.unwrap();
+    assert!(known.callable().is_empty(), "the number has no consent any more");
+    assert_eq!(office.audited("patient.changed").await, 1 + 6);
+    let (_, plan) = hana.get("/plan").await;
+    assert!(plan.contains("自動で発信しない") && plan.contains("医師の指示"), "{plan}");
+    office.store().roll_health(at(10, 0)).await.unwrap();
+    let nurse = office.person("nurse", Role::Nurse, office.home).await;
+    let (_, list) = nurse.get("/health").await;
+    assert!(list.contains("自動で発信しない") && list.contains("医師の指示"), "{list}");
+    let (_, shown) = hana.get(&format!("/patients/{patient}")).await;
+    for part in [
+        "電話への同意",
+        "同意なし・発信しない",
+        "架電する曜日",
+        "月火水木金",
+        "職員の電話",
+        "山田医師: 安静のため (往診で相談)",
+        "自動の電話はかけません(医師の指示)",
+        "夏の計画",
+        "職員 hana",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+}
+
+async fn what_is_no_longer_agreed_to_is_not_called(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    let patient = office.patient("A1").await.unwrap();
+    let page = format!("/patients/{patient}/arrangement");
+    afternoon(&office, patient).await;
+    let store = office.store();
+    let slot = store.slots_of(patient, date(2026, 11, 25)).await.unwrap()[0].id;
+    let phone = office.within().patient(patient).await.unwrap().phones[0].number.clone();
+    let made = || async { store.attempts_of_day(date(2026, 11, 25)).await.unwrap() };
+    let wait = || async {
+        let number = u32::try_from(made().await.len()).unwrap() + 1;
+        let planned = PlannedAttempt {
+            slot,
+            number,
+            phone: phone.clone(),
+            due_at: at(14, 30),
+            campaign: None,
+            priority: Precedence::First,
+        };
+        store.add_attempt(at(10, 0), &planned).await.unwrap().unwrap()
+    };
+    let claimant = Claimant {
+        node: "a".to_owned(),
+        lease: Duration::from_secs(30),
+        grace: Duration::from_hours(3),
+        only: None,
+        trunk: "main".to_owned(),
+        trunk_group: None,
+    };
+    let claimed = || async { store.claim_due(at(14, 30), &claimant, 9).await.unwrap().len() };
+    for (change, what) in [
+        (as_it_is().replace("telephone", "web"), "a way"),
+        (as_it_is().replace("&call0=1", ""), "a consent"),
+        (format!("{}&ordered=1&doctor=x&why=x", as_it_is()), "an order"),
+    ] {
+        wait().await;
+        assert_eq!(hana.post(&page, &change).await.0, StatusCode::SEE_OTHER);
+        let is_dropped = |one: &AttemptOfDay| one.attempt.state == AttemptState::Dropped;
+        assert!(made().await.iter().all(is_dropped), "{what} drops it");
+        // One that was planned a moment before the change was stored.
+        wait().await;
+        assert_eq!(claimed().await, 0, "{what}");
+        let is_dropped = |one: &AttemptOfDay| one.attempt.state == AttemptState::Dropped;
+        assert!(made().await.iter().all(is_dropped), "{what}");
+        assert_eq!(hana.post(&page, &as_it_is()).await.0, StatusCode::SEE_OTHER);
+    }
+    wait().await;
+    assert_eq!(claimed().await, 1, "all is agreed again");
 }
 
 #[tokio::test]

@@ -26,10 +26,12 @@ use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::import::Reading;
 use mimamori::registry::{
-    Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, Episode, HealthCenter, Patient,
-    PatientPhone, PhoneRole, Reach, Right, Role, Scope, Staff,
+    Actor, ApiToken, Arrangement, AuditEntry, Clinic, ConsoleLanguage, Episode, HealthCenter,
+    Patient, PatientPhone, PhoneRole, Reach, Right, Role, Scope, Staff,
 };
-use mimamori::store::{AuditFilter, Evaluated, NewBatch, NewRecording, SignedIn, Stage, Store};
+use mimamori::store::{
+    Agreed, AuditFilter, Evaluated, NewBatch, NewRecording, SignedIn, Stage, Store,
+};
 use mimamori::tape::{self, Keep, Policy, SealedKey};
 use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
@@ -72,6 +74,8 @@ enum Kind {
     Days,
     /// How a patient is spoken to.
     SlowSpeech,
+    /// How a patient is reached.
+    Arrangement,
     /// A note about a patient.
     Note,
     /// To give a patient into the care of a clinic.
@@ -96,13 +100,14 @@ enum Kind {
     Event,
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 18] = [
     Kind::Patient,
     Kind::Found,
     Kind::CarePlan,
     Kind::Health,
     Kind::Days,
     Kind::SlowSpeech,
+    Kind::Arrangement,
     Kind::Note,
     Kind::Assign,
     Kind::Case,
@@ -125,7 +130,7 @@ fn right(kind: Kind) -> &'static [Right] {
         Kind::Sound => &[Right::Listen],
         Kind::List => &[Right::Import],
         Kind::Days => &[Right::SeePlan],
-        Kind::SlowSpeech => &[Right::ChangePlan],
+        Kind::SlowSpeech | Kind::Arrangement => &[Right::ChangePlan],
         Kind::Assign => &[Right::ChangeRules],
         Kind::Account | Kind::Disable | Kind::Token => &[Right::ManageStaff],
         Kind::Event => &[Right::SeeAudit],
@@ -146,9 +151,10 @@ fn may(role: Role, kind: Kind, place: Place) -> bool {
             Kind::Patient | Kind::Found | Kind::CarePlan | Kind::Health | Kind::Note,
             Role::Clinic,
         ) => is_own_clinic,
-        (Kind::Days | Kind::SlowSpeech, Role::Scheduler | Role::Nurse | Role::Supervisor) => {
-            is_own_center
-        }
+        (
+            Kind::Days | Kind::SlowSpeech | Kind::Arrangement,
+            Role::Scheduler | Role::Nurse | Role::Supervisor,
+        ) => is_own_center,
         (Kind::Assign, Role::Supervisor) => is_own_center,
         (Kind::Case | Kind::Handle | Kind::Call | Kind::Sound, Role::Nurse | Role::Supervisor) => {
             is_own_center
@@ -306,7 +312,7 @@ impl World {
             first_day: DAY,
             last_day: DAY.saturating_add(7.days()),
             call_times: vec![time(9, 0, 0, 0)],
-            arrangement: mimamori::registry::Arrangement::default(),
+            arrangement: Arrangement::default(),
         };
         self.store.import_patient(NOW(), &patient, Some(&episode)).await.unwrap();
         let within = self.store.within(Scope { center: center.id, clinic: None });
@@ -461,6 +467,12 @@ async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool
             is_one
         }
         Kind::SlowSpeech => within().set_slow_speech(NOW(), asking.id, patient, true).await.is_ok(),
+        // As it is already.
+        Kind::Arrangement => {
+            let arrangement = Arrangement::default();
+            let agreed = Agreed { arrangement, callable: &[], reason: "x" };
+            within().set_arrangement(NOW(), asking.id, patient, &agreed, &[]).await.is_ok()
+        }
         Kind::Note => {
             let id = store.mint(NOW());
             within().add_note(NOW(), asking.id, patient, id, "電話で確認").await.is_ok()
@@ -517,7 +529,13 @@ async fn nobody_reaches_what_is_not_theirs(database: Database) {
 /// What a route asks of the store, the path to it in a corner, and what is sent.
 fn routes(corner: &Corner) -> Vec<(Kind, String, Option<&'static str>)> {
     let Corner { case, call, list, .. } = corner;
+    let patient = corner.patient.id;
     vec![
+        (
+            Kind::Arrangement,
+            format!("/patients/{patient}/arrangement"),
+            Some("day0=1&channel=telephone&reason=x"),
+        ),
         (Kind::Case, format!("/cases/{case}"), None),
         (Kind::Handle, format!("/cases/{case}/note"), Some("text=x")),
         (Kind::Handle, format!("/cases/{case}/claim"), Some("")),

@@ -294,7 +294,23 @@ async fn everything_is_stopped_and_begun_again_by_those_who_may() {
     let desktop = Desktop::new(&Database::sqlite(), 1).await;
     let (town, store) = (&desktop.town, &desktop.town.store);
     store.save_node_status(&node(at(12, 0))).await.unwrap();
-    desktop.get("scheduler", "/").await.has(&["架電できます", "すべての架電を止める"]);
+    desktop.get("scheduler", "/").await.has(&[
+        "架電できます",
+        "すべての架電を止める",
+        "試験通話",
+        "今日はまだありません",
+    ]);
+    let test = |number: &str| format!("csrf=right&number={number}");
+    for (who, form, status) in [
+        ("nurse", test("090-8765-4321"), StatusCode::FORBIDDEN),
+        ("supervisor", test("119"), StatusCode::UNPROCESSABLE_ENTITY),
+        ("supervisor", test(&number(1).national()), StatusCode::CONFLICT),
+        ("supervisor", test("090-8765-4321"), StatusCode::SEE_OTHER),
+        ("supervisor", test("090-8765-4321"), StatusCode::CONFLICT),
+    ] {
+        assert_eq!(desktop.post(who, "/calls/test", &form).await.status, status, "{who} {form}");
+    }
+    desktop.get("scheduler", "/").await.has(&["発信待ち", "…21"]);
     let slot = town.slot(0, DAY).await;
     let planned = PlannedAttempt {
         slot,

@@ -18,6 +18,7 @@ mod health;
 mod import;
 mod kill;
 mod kill_at_each_key;
+mod morning;
 mod nurse;
 mod patient;
 mod patient_page;

@@ -11,6 +11,7 @@ use crate::base::id::PatientId;
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::Answer;
 use crate::observation::Channel;
+use crate::registry::{Held, arrangement};
 use crate::store::health::list::folded;
 use crate::store::health::status::{HealthStatus, Known, OpenCase, Seen, Stored, first_of_week};
 use crate::store::health::{id_list, midnight, of_patients, pick, shown};
@@ -35,7 +36,8 @@ pub(super) async fn make(
     let mut rows: Vec<(PatientId, Stored)> = people
         .into_iter()
         .map(|person| {
-            let known = known.remove(&person.patient).unwrap_or_default();
+            let mut known = known.remove(&person.patient).unwrap_or_default();
+            known.held = person.held;
             (person.patient, person.row(day, &known))
         })
         .collect();
@@ -54,6 +56,8 @@ struct Person {
     phone_ends: Vec<String>,
     /// The first and the last day of the episode that covers the day.
     days: Option<(Date, Date)>,
+    /// Why no machine calls, if none does.
+    held: Option<Held>,
 }
 
 impl Person {
@@ -97,7 +101,8 @@ async fn people(
 ) -> Result<Vec<Person>, StoreError> {
     const PEOPLE: [&str; 2] = of_patients!(
         "select p.id, p.health_center_id, coalesce(p.clinic_id, '') as clinic_id, \
-         p.registration_number, p.name, p.kana, e.first_day, e.last_day from patient p \
+         p.registration_number, p.name, p.kana, e.first_day, e.last_day, e.channel, \
+         e.no_automation from patient p \
          left join episode e on e.patient_id = p.id and e.state = 'active' \
          and e.first_day <= $2 and e.last_day >= $2 where p.id",
         ""
@@ -131,6 +136,12 @@ async fn people(
                 kana: fields.text("kana")?.to_owned(),
                 phone_ends: ends.remove(&patient).unwrap_or_default(),
                 days: episode.parsed_or_null("first_day")?.zip(episode.parsed_or_null("last_day")?),
+                held: Held::of(
+                    episode.text_or_null("no_automation")?.is_some(),
+                    episode
+                        .word_or_null("channel", arrangement::Channel::parse)?
+                        .unwrap_or_default(),
+                ),
             })
         })
         .collect()

@@ -8,6 +8,7 @@ use crate::campaign::{AttemptState, SlotState};
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
+use crate::registry::Held;
 use crate::store::health::status::{
     CallMade, HealthStatus, Need, OpenCase, SlotOfDay, Symptom, Vital, WEEK,
 };
@@ -28,6 +29,8 @@ pub(super) struct Shown {
     temperature: ShownVital,
     spo2: ShownVital,
     symptoms: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<String>,
     slots: Vec<(u8, String, i64, i64, Option<String>)>,
     calls: Vec<ShownCall>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +79,7 @@ pub(super) fn to_json(status: &HealthStatus) -> String {
         symptoms: symptoms
             .map(|one| (one.code.clone(), Answer::Choice(one.answer).to_text()))
             .collect(),
+        held: status.held.map(|held| held.as_str().to_owned()),
         slots: slots
             .map(|slot| {
                 let state = slot.state.as_str().to_owned();
@@ -165,6 +169,10 @@ fn read(
                 _ => None,
             })
             .collect::<Option<_>>()?,
+        held: match shown.held {
+            Some(held) => Some(Held::parse(&held)?),
+            None => None,
+        },
         slots: shown
             .slots
             .into_iter()

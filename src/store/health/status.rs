@@ -15,6 +15,7 @@ use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
 use crate::escalation::{CaseState, Priority};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
+use crate::registry::Held;
 use crate::store::DayReport;
 
 /// Days that are drawn of a vital sign, today the last.
@@ -44,6 +45,8 @@ pub struct HealthStatus {
     pub spo2: Vital,
     /// The symptoms that are there or not known, each as it was told last on this day.
     pub symptoms: Vec<Symptom>,
+    /// Why no machine calls, if none does.
+    pub held: Option<Held>,
     /// The slots of the day, by number.
     pub slots: Vec<SlotOfDay>,
     /// The calls of the day that were placed, the oldest first.
@@ -210,6 +213,7 @@ pub(super) struct Seen {
 /// What the other tables know about a patient on a day.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
+    pub(super) held: Option<Held>,
     pub(super) slots: Vec<Slot>,
     /// Those that are not dropped, by slot and number.
     pub(super) attempts: Vec<Attempt>,
@@ -262,6 +266,7 @@ impl HealthStatus {
             temperature: vital(day, "temperature", &vitals, i32::max),
             spo2: vital(day, "spo2", &vitals, i32::min),
             symptoms: symptoms(&known.today),
+            held: known.held,
             slots: known.slots.iter().map(slot_of_day).collect(),
             calls: calls(known),
             next_call: known

@@ -55,6 +55,11 @@ pub(super) fn text(field: &str, text: &str, longest: usize) -> Result<String, Pr
     Ok(text.to_owned())
 }
 
+/// A text of people of one line.
+pub(super) fn line(field: &str, words: &str, longest: usize) -> Result<String, Problem> {
+    Ok(text(field, words, longest)?.replace('\n', " "))
+}
+
 /// A word of a list.
 pub(super) fn word<T>(field: &str, text: &str, parse: fn(&str) -> Option<T>) -> Result<T, Problem> {
     parse(text).ok_or_else(|| {

@@ -4,6 +4,7 @@
 //! The handlers call the same intentions of the store as the pages do, within the same scope and
 //! under the same rights; nothing is decided here.
 
+mod arrangement;
 #[expect(unused_qualifications, reason = "the macro of utoipa names types in full")]
 mod audit;
 mod campaigns;
@@ -85,6 +86,7 @@ fn described() -> (Router<Desk>, utoipa::openapi::OpenApi) {
     let (router, document) = OpenApiRouter::new()
         .merge(me::routes())
         .merge(patients::routes())
+        .merge(arrangement::routes())
         .merge(reports::routes())
         .merge(plan::routes())
         .merge(campaigns::routes())

@@ -1,7 +1,7 @@
 //! 架電計画: each patient's times of the day, what came of them, when the next call is, and what a
 //! scheduler may ask for by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -13,14 +13,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::base::clock::civil;
-use crate::base::id::PatientId;
+use crate::base::id::{AttemptId, PatientId};
 use crate::base::{Bilingual, address};
 use crate::campaign::outlook::next_call;
 use crate::campaign::plan::OpenSlot;
-use crate::campaign::terms::Rest;
 use crate::campaign::{Attempt, AttemptState, NewSlot, Slot, SlotState, StopReason};
 use crate::registry::{AuditEntry, Episode, Right};
-use crate::store::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped, Within};
+use crate::store::{NotNow, PatientsDay, PlanFilter, PlanPage, Services, Stopped, Waiting, Within};
 use crate::web::Desk;
 use crate::web::auth::{Nothing, Posted, Viewer, done};
 use crate::web::console::words;
@@ -133,9 +132,39 @@ async fn plan(
     let foreseen = foresee(&desk, &within.days_of(date).await?, &page, date);
     let entry = AuditEntry { object: date.to_string(), ..viewer.audit("plan.viewed") };
     desk.store.audit(viewer.now, &entry).await?;
-    let shown = Shown { desk: &desk, viewer: &viewer, asked: &asked, only, date, today };
+    let waiting =
+        if date == today { waiting(&desk, viewer.now, &page).await? } else { HashMap::new() };
+    let shown = Shown { desk: &desk, viewer: &viewer, asked: &asked, only, date, today, waiting };
     let title = Bilingual::fixed("架電計画", "Plan of calls");
     Ok(ui::page(&viewer, Section::Plan, &title, &shown.body(&page, &counts, &foreseen)))
+}
+
+/// Why the attempts wait whose time has come: of those few patients only who have one.
+async fn waiting(
+    desk: &Desk,
+    now: Timestamp,
+    page: &PlanPage,
+) -> Result<HashMap<AttemptId, Waiting>, Fault> {
+    let is_overdue =
+        |attempt: &Attempt| attempt.state == AttemptState::Due && attempt.due_at <= now;
+    let overdue = page
+        .patients
+        .iter()
+        .filter(|day| day.slots.iter().flat_map(|(_, attempts)| attempts).any(is_overdue));
+    let overdue: Vec<PatientId> = overdue.map(|day| day.patient.id).collect();
+    let mut waiting = HashMap::new();
+    if overdue.is_empty() {
+        return Ok(waiting);
+    }
+    let nodes = desk.store.node_statuses().await?;
+    let nodes: Vec<_> = nodes.iter().filter(|node| node.is_here(now)).collect();
+    let trunks = desk.store.trunk_statuses().await?;
+    let trunks: Vec<&str> = trunks.iter().map(|trunk| trunk.trunk.as_str()).collect();
+    let services = Services { nodes: &nodes, trunks: &trunks, trunk_groups: None };
+    for patient in overdue {
+        waiting.extend(desk.store.waiting(now, &services, patient).await?);
+    }
+    Ok(waiting)
 }
 
 /// How many slots begin in which hour, by the same rule by which the worker opens them.
@@ -158,6 +187,8 @@ struct Shown<'a> {
     only: Only,
     date: Date,
     today: Date,
+    /// Why attempts wait whose time has come.
+    waiting: HashMap<AttemptId, Waiting>,
 }
 
 impl Shown<'_> {
@@ -348,36 +379,18 @@ impl Shown<'_> {
             .slots_on(self.date, &day.episode, &page.center, &self.desk.terms)
             .into_iter()
             .map(|slot| {
-                let slot = self.not_yet_open(&slot);
+                let slot = slot.to_come(self.desk.store.mint(self.viewer.now));
                 Planned { next: next(&slot, &[]), slot, attempts: Vec::new() }
             })
             .collect()
     }
 
-    /// A slot as it will be; it has no id of its own yet.
-    fn not_yet_open(&self, slot: &NewSlot) -> Slot {
-        Slot {
-            id: self.desk.store.mint(self.viewer.now),
-            episode: slot.episode,
-            patient: slot.patient,
-            date: slot.date,
-            number: slot.number,
-            due_from: slot.due_from,
-            due_to: slot.due_to,
-            state: if slot.rest.is_some() { SlotState::Skipped } else { SlotState::Due },
-            reason: slot.rest.as_ref().map(Rest::reason),
-            pause: None,
-            kind: slot.kind,
-            campaign: slot.campaign,
-        }
-    }
-
     fn slot(&self, one: &Planned) -> Markup {
         let slot = &one.slot;
-        let (class, icon, word) = slot_words(slot.state);
+        let (class, icon) = slot_shape(slot.state);
         html! {
             span.nowrap { (clock(slot.due_from)) "–" (clock(slot.due_to)) }
-            " " (ui::badge(class, icon, self.viewer.tell(&word)))
+            " " (ui::badge(class, icon, self.viewer.tell(&slot.state.label())))
             @if let Some(reason) = &slot.reason { " " span.small { (self.viewer.tell(&reason_words(reason))) } }
             @if !one.attempts.is_empty() {
                 ol.small.plain {
@@ -401,7 +414,11 @@ impl Shown<'_> {
             }
             (AttemptState::Done, None) => Bilingual::fixed("終了", "over"),
         };
-        html! { (at) " " (self.viewer.tell(&text)) " " span.muted { (attempt.phone.to_string()) } }
+        let why = self.waiting.get(&attempt.id).map(|why| why.words());
+        html! {
+            (at) " " (self.viewer.tell(&text)) " " span.muted { (attempt.phone.to_string()) }
+            @if let Some(why) = &why { " " strong { (self.viewer.tell(why)) } }
+        }
     }
 
     fn next(&self, next: Option<Timestamp>, slots: &[Planned]) -> Markup {
@@ -490,27 +507,15 @@ static REASONS: [Bilingual; 6] = [
     Bilingual::fixed("その他", "Other"),
 ];
 
-fn slot_words(state: SlotState) -> (&'static str, Icon, Bilingual) {
+fn slot_shape(state: SlotState) -> (&'static str, Icon) {
     match state {
-        SlotState::Due => ("badge", Icon::Clock, Bilingual::fixed("これから", "due")),
-        SlotState::InProgress => {
-            ("badge check", Icon::Phone, Bilingual::fixed("架電中", "on the line"))
+        SlotState::Due => ("badge", Icon::Clock),
+        SlotState::InProgress => ("badge check", Icon::Phone),
+        SlotState::Reported => ("badge good", Icon::Check),
+        SlotState::Partial | SlotState::Unreached | SlotState::Expired => {
+            ("badge caution", Icon::Caution)
         }
-        SlotState::Reported => {
-            ("badge good", Icon::Check, Bilingual::fixed("報告済み", "reported"))
-        }
-        SlotState::Partial => {
-            ("badge caution", Icon::Caution, Bilingual::fixed("途中まで", "in part"))
-        }
-        SlotState::Unreached => {
-            ("badge caution", Icon::Caution, Bilingual::fixed("つながらず", "not reached"))
-        }
-        SlotState::Skipped => {
-            ("badge muted", Icon::Pause, Bilingual::fixed("発信しない", "not called"))
-        }
-        SlotState::Expired => {
-            ("badge caution", Icon::Caution, Bilingual::fixed("時間切れ", "out of time"))
-        }
+        SlotState::Skipped => ("badge muted", Icon::Pause),
     }
 }
 

@@ -1,21 +1,20 @@
 //! 今日: whether calls can be placed, how far the day has come, and who is on the line right now.
 //! The emergency stop is here.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::get;
-use jiff::civil::Time;
-use jiff::{SignedDuration, Timestamp};
+use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::base::Bilingual;
-use crate::base::clock::{civil, timestamp};
+use crate::base::clock::civil;
+use crate::base::phone::PhoneError;
+use crate::base::{Bilingual, PhoneNumber};
 use crate::registry::Right;
-use crate::store::{Counts, Dialing, Disturbances, NodeStatus, TrunkWord};
+use crate::store::{
+    Counts, Dialing, Disturbances, Finish, Morning, NodeStatus, TestCall, TrunkWord,
+};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::cases;
@@ -27,22 +26,17 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/", get(today))
         .route("/calls/stop", get(stop_form).post(stop))
         .route("/calls/start", get(start_form).post(start))
+        .route("/calls/test", post(ask_test_call))
 }
-
-/// A node that said nothing for so long is gone.
-const GONE: Duration = Duration::from_secs(45);
-
-/// An interview with its dialling, on average; it decides how many calls a line holds in an hour.
-const CALL_MINUTES: i64 = 3;
 
 /// After so many characters a reason is a report.
 const LONGEST_REASON: usize = 200;
 
 async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault> {
-    let nodes = desk.store.node_statuses().await?;
     let asked = desk.clock.now().instant;
     let is_writable = desk.store.ping().await.is_ok();
     let database = is_writable.then(|| desk.clock.now().instant - asked);
+    let morning = desk.store.morning(viewer.now, database).await?;
     let counts = match viewer.staff.scope() {
         Some(scope) => Some(desk.store.within(scope).health_counts(viewer.staff.id).await?),
         None => None,
@@ -53,7 +47,7 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
     };
     let sees_plan = counts.is_some() && viewer.may(Right::SeePlan);
     let body = html! {
-        (go(&viewer, &nodes, database, counts.as_ref()))
+        (go(&viewer, &morning, counts.as_ref()))
         (disturbed(&viewer, &disturbances))
         @if let Some(counts) = &counts {
             (shortcuts(&viewer, counts))
@@ -95,28 +89,11 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
 }
 
 /// 進める・進めない: everything that must be well before anybody is called.
-fn go(
-    viewer: &Viewer,
-    nodes: &[NodeStatus],
-    database: Option<Duration>,
-    counts: Option<&Counts>,
-) -> Markup {
-    let running: Vec<&NodeStatus> = nodes.iter().filter(|node| is_here(node, viewer.now)).collect();
-    let lines = running.iter().any(|node| node.trunk == TrunkWord::Ready);
-    let clocks = running.iter().all(|node| node.clock_ahead.is_none());
-    let prompts = !running.is_empty() && running.iter().all(|node| node.prompts_complete);
-    let faults: Vec<&str> = [
-        (!viewer.dialing.is_running).then(|| viewer.say("停止中", "stopped")),
-        running.is_empty().then(|| viewer.say("架電サービスが動いていません", "no service runs")),
-        (!running.is_empty() && !lines).then(|| viewer.say("回線が不通です", "no line is up")),
-        (!running.is_empty() && !prompts)
-            .then(|| viewer.say("音声が足りません", "prompts are missing")),
-        (!clocks).then(|| viewer.say("時計がずれています", "the clocks disagree")),
-        database.is_none().then(|| viewer.say("データベースに書けません", "no database")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+fn go(viewer: &Viewer, morning: &Morning, counts: Option<&Counts>) -> Markup {
+    let faults = morning.no_go();
+    let words: Vec<Bilingual> = faults.iter().map(|fault| fault.words()).collect();
+    let words: Vec<&str> = words.iter().map(|words| viewer.tell(words)).collect();
+    let prompts = morning.has_prompts();
     html! {
         section.card aria-labelledby="go" {
             div.row.between {
@@ -125,7 +102,7 @@ fn go(
                         (ui::badge("badge good", Icon::Check, viewer.say("架電できます", "Calls can be placed")))
                     } @else {
                         (ui::badge("badge act", Icon::Alert, viewer.say("架電できません", "No calls are placed")))
-                        " " span.red { (faults.join("・")) }
+                        " " span.red { (words.join("・")) }
                     }
                 }
                 (stop_or_start(viewer))
@@ -134,7 +111,7 @@ fn go(
                 dt { (viewer.say("架電", "Dialling")) }
                 dd { (dialing(viewer)) }
                 dt { (viewer.say("回線", "Lines")) }
-                dd { (lines_of(viewer, nodes)) }
+                dd { (lines_of(viewer, &morning.nodes)) }
                 dt { (viewer.say("音声", "Prompts")) }
                 dd {
                     @if prompts {
@@ -145,7 +122,7 @@ fn go(
                 }
                 dt { (viewer.say("データベース", "Database")) }
                 dd {
-                    @match database {
+                    @match morning.database {
                         Some(took) => {
                             (state(true, viewer.say("応答しています", "answers"))) " "
                             span.muted.small { (took.as_millis()) " ms" }
@@ -153,11 +130,13 @@ fn go(
                         None => (state(false, viewer.say("書き込めません", "cannot be written to"))),
                     }
                 }
+                dt { (viewer.say("試験通話", "Test call")) }
+                dd { (test_call(viewer, morning.test_call.as_ref())) }
                 @if let Some(counts) = counts {
                     dt { (viewer.say("本日の対象", "Today")) }
                     dd { (people(viewer, counts)) }
                     dt { (viewer.say("終了見込み", "Expected end")) }
-                    dd { (finishing(viewer, &running, counts)) }
+                    dd { (finishing(viewer, morning.finish(counts))) }
                 }
             }
         }
@@ -166,7 +145,7 @@ fn go(
 
 /// What goes wrong without a noise.
 fn disturbed(viewer: &Viewer, disturbances: &Disturbances) -> Markup {
-    let troubles = cases::disturbed(disturbances);
+    let troubles = disturbances.words();
     html! {
         @if !troubles.is_empty() {
             section.card aria-labelledby="disturbed" {
@@ -177,11 +156,6 @@ fn disturbed(viewer: &Viewer, disturbances: &Disturbances) -> Markup {
             }
         }
     }
-}
-
-/// Whether a node has said something of late.
-pub(super) fn is_here(node: &NodeStatus, now: Timestamp) -> bool {
-    now.duration_since(node.at).unsigned_abs() < GONE
 }
 
 fn state(is_well: bool, word: &str) -> Markup {
@@ -212,7 +186,7 @@ fn lines_of(viewer: &Viewer, nodes: &[NodeStatus]) -> Markup {
         ul.plain {
             @for node in nodes {
                 li {
-                    @if !is_here(node, viewer.now) {
+                    @if !node.is_here(viewer.now) {
                         (state(false, viewer.say("応答なし", "silent"))) " "
                         span.muted.small {
                             (viewer.say("最終", "last seen")) " " (civil(node.at).strftime("%m/%d %H:%M"))
@@ -254,41 +228,95 @@ fn people(viewer: &Viewer, counts: &Counts) -> Markup {
     }
 }
 
-/// When the calls of the day will be over, by the pace and the lines of the nodes that are there.
-fn finishing(viewer: &Viewer, nodes: &[&NodeStatus], counts: &Counts) -> Markup {
-    let open = counts.planned.saturating_sub(counts.reported + counts.partial + counts.unreached);
-    let per_minute: i64 = nodes
-        .iter()
-        .filter(|node| node.trunk == TrunkWord::Ready)
-        .map(|node| {
-            (i64::from(node.lines_limit) / CALL_MINUTES)
-                .max(1)
-                .min(i64::from(node.calls_per_minute))
-        })
-        .sum();
+fn finishing(viewer: &Viewer, finish: Finish) -> Markup {
     html! {
-        @if open == 0 {
-            (viewer.say("残りはありません", "nothing is left"))
-        } @else if per_minute == 0 || !viewer.dialing.is_running {
-            span.red { (viewer.say("架電していないため見込めません", "not known: no calls are placed")) }
-        } @else {
-            @let end = viewer.now + SignedDuration::from_mins(i64::from(open) / per_minute + 1);
-            @let is_late = end > timestamp(civil(viewer.now).date().to_datetime(EVENING));
-            strong.red[is_late] { (civil(end).strftime("%H:%M")) }
-            " " span.muted.small {
-                (viewer.say("残り", "left")) " " (open) " · "
-                (viewer.say("毎分およそ", "per minute about")) " " (per_minute)
-            }
-            @if is_late {
-                " " (ui::badge("badge caution", Icon::Caution,
-                    viewer.say("20時までに終わらない見込み", "not before 20:00")))
+        @match finish {
+            Finish::Done => (viewer.say("残りはありません", "nothing is left")),
+            Finish::Unknown => span.red {
+                (viewer.say("架電していないため見込めません", "not known: no calls are placed"))
+            },
+            Finish::At { at, left, per_minute } => {
+                strong.red[finish.is_late()] { (civil(at).strftime("%H:%M")) }
+                " " span.muted.small {
+                    (viewer.say("残り", "left")) " " (left) " · "
+                    (viewer.say("毎分およそ", "per minute about")) " " (per_minute)
+                }
+                @if finish.is_late() {
+                    " " (ui::badge("badge caution", Icon::Caution,
+                        viewer.say("20時までに終わらない見込み", "not before 20:00")))
+                }
             }
         }
     }
 }
 
-/// Nobody is called after this.
-const EVENING: Time = Time::constant(20, 0, 0, 0);
+/// What came of the last call to a staff telephone, and how to ask for the next.
+fn test_call(viewer: &Viewer, last: Option<&TestCall>) -> Markup {
+    html! {
+        @match last {
+            None => span.muted { (viewer.say("今日はまだありません", "none today")) },
+            Some(call) => {
+                @let words = call.words();
+                @if call.is_good() {
+                    (state(true, viewer.tell(&words)))
+                } @else if call.is_over() {
+                    (ui::badge("badge caution", Icon::Caution, viewer.tell(&words)))
+                } @else {
+                    (ui::badge("badge check", Icon::Phone, viewer.tell(&words)))
+                }
+                " " span.muted.small {
+                    "…" (call.phone_end) " · " (call.asked_by)
+                    @if let Some(trunk) = &call.trunk { " · " (trunk) }
+                }
+            }
+        }
+        @if viewer.may(Right::StartCalls) {
+            details.no-print {
+                summary { (viewer.say("職員の電話で試す", "Try a staff telephone")) }
+                form.stack method="post" action="/calls/test" {
+                    (ui::csrf(viewer))
+                    label {
+                        (viewer.say("職員の電話番号(患者の番号は使えません)", "Number of a member of the staff, of no patient"))
+                        input type="tel" name="number" required autocomplete="off" maxlength="20";
+                    }
+                    p.hint {
+                        (viewer.say(
+                            "自動音声が1を押すようお願いします。押すと、音が両方向に届いたと分かります。",
+                            "A voice asks for key 1. Pressed, it shows that sound goes both ways.",
+                        ))
+                    }
+                    button type="submit" { (ui::icon(Icon::Phone)) (viewer.say("試験通話をかける", "Place a test call")) }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Number {
+    number: String,
+}
+
+async fn ask_test_call(
+    State(desk): State<Desk>,
+    Posted { viewer, form }: Posted<Number>,
+) -> Result<Response, Fault> {
+    viewer.must(Right::StartCalls)?;
+    let number: PhoneNumber =
+        form.number.parse().map_err(|error: PhoneError| Fault::Invalid(error.explanation()))?;
+    let entry = viewer.audit("test_call.asked");
+    let by = viewer.staff.name.expose();
+    match desk.store.ask_test_call(viewer.now, &number, by, &entry).await? {
+        Ok(_) => Ok(done(
+            "/",
+            viewer.say(
+                "試験通話をかけます。結果はこの画面に出ます(開き直してください)。",
+                "The test call is asked for. Its result is shown here: reload the page.",
+            ),
+        )),
+        Err(why) => Err(Fault::Conflict(why.words())),
+    }
+}
 
 fn stop_or_start(viewer: &Viewer) -> Markup {
     html! {

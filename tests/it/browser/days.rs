@@ -165,6 +165,40 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_agrees_with_a_patient_on_how_to_be_reached() {
+    let console = Console::open().await;
+    let claim = "an arrangement with a patient";
+    let Some(browser) = Browser::of(&console, Role::Scheduler, claim).await else { return };
+    let patient = &console.town.somebody(Temper::Absent).patient;
+    browser.goto(&format!("/patients/{}", patient.id)).await;
+    browser.press("電話の約束を変更").await;
+    browser.press("土").await;
+    browser.press("日").await;
+    browser.fill("許容時間", "5").await;
+    browser.press("医師の指示で").await;
+    browser.fill("指示した医師", "山田医師").await;
+    let send = "document.querySelector('#arrangement form').requestSubmit()";
+    browser.execute(send, vec![]).await;
+    browser.reads("10〜480分にしてください。").await;
+    let faults = browser.faults().await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|one| one.contains("422")), "{complaints:?}");
+    let to_the_form = "document.querySelector('#arrangement').scrollIntoView()";
+    browser.execute(to_the_form, vec![]).await;
+    browser.shoot("scheduler-arrangement", &[LAPTOP, TABLET_UPRIGHT]).await;
+    browser.fill("許容時間", "60").await;
+    browser.fill("指示の理由", "安静のため").await;
+    browser.fill("変更の理由", "往診で相談した").await;
+    browser.execute(send, vec![]).await;
+    browser.reads("自動の電話はかかりません").await;
+    browser.reads("山田医師: 安静のため").await;
+    browser.is_clean().await;
+    browser.shoot("scheduler-arranged", &[LAPTOP, TABLET_UPRIGHT]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_verifies_the_chain_and_sees_no_patient() {
     let console = Console::open().await;
     let claim = "the day of an auditor";

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::civil::{date, time};
 use jiff::{SignedDuration, Timestamp};
-use mimamori::base::id::{AttemptId, CampaignId};
+use mimamori::base::id::{AttemptId, CampaignId, PatientId};
+use mimamori::call::Disposition;
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::programme::{Action, Caps, State};
 use mimamori::campaign::terms::HolidayPolicy;
@@ -13,9 +14,12 @@ use mimamori::campaign::{
     AttemptState, Calendar, NewSlot, PlannedAttempt, SlotKind, SlotState, Terms, VersionKey,
 };
 use mimamori::registry::{Actor, AuditEntry, Episode, HealthCenter, Scope};
-use mimamori::store::{CampaignChange, Effect, Store, StoreError, Within};
+use mimamori::store::{
+    CampaignChange, Dialing, Effect, NodeStatus, Services, Store, StoreError, TrunkWord, Waiting,
+    Within,
+};
 
-use crate::store::{DAY, Database, District, at, claimant, claims, number};
+use crate::store::{DAY, Database, District, at, claimant, claims, number, outcome};
 
 claims! {
     a_centre_gets_its_first_campaign_once
@@ -30,6 +34,7 @@ claims! {
     closures_belong_to_one_centre
     a_campaign_of_another_centre_is_not_there
     a_ready_campaign_starts_on_its_day
+    every_condition_of_the_claim_has_its_reason
 }
 
 fn entry() -> AuditEntry {
@@ -413,4 +418,143 @@ async fn a_ready_campaign_starts_on_its_day(database: Database) {
     assert_eq!(district.store.start_campaigns(at(0, 0)).await.unwrap(), 1);
     assert_eq!(district.store.start_campaigns(at(0, 0)).await.unwrap(), 0);
     assert_eq!(within.campaign(at(9, 0), id).await.unwrap().state, State::Running);
+}
+
+/// Expects that the attempt waits for this reason, and that the claim does not take it.
+async fn waits(
+    district: &District,
+    now: Timestamp,
+    (patient, attempt): (PatientId, AttemptId),
+    expected: Waiting,
+) {
+    let seen = NodeStatus { at: now, ..here() };
+    let nodes = [&seen];
+    let services = Services { nodes: &nodes, trunks: &["main"], trunk_groups: Some(&[None]) };
+    let waiting = district.store.waiting(now, &services, patient).await.unwrap();
+    assert!(waiting.contains(&(attempt, expected)), "{expected:?}, but {waiting:?}");
+    let claimed = district.claimed(now, 1).await;
+    assert_eq!(claimed.contains(&attempt), expected == Waiting::InTurn, "{expected:?}");
+}
+
+fn here() -> NodeStatus {
+    NodeStatus {
+        node: "one".to_owned(),
+        at: at(9, 0),
+        lines_in_use: 0,
+        lines_limit: 8,
+        calls_per_minute: 60,
+        trunk: TrunkWord::Ready,
+        prompts_complete: true,
+        clock_ahead: None,
+        last_error: String::new(),
+    }
+}
+
+async fn every_condition_of_the_claim_has_its_reason(database: Database) {
+    let district = District::new(&database).await;
+    let store = &district.store;
+    let campaign = district.running("健康観察", &Terms::shipped()).await;
+    let attempt = district.due_in(campaign, 1, Precedence::First).await;
+    let of_day = store.attempts_of_day(DAY).await.unwrap();
+    let patient = of_day[0].patient.id;
+    let one = (patient, attempt);
+
+    // The law, the centre, the slot.
+    waits(&district, at(20, 0), one, Waiting::OutsideHours).await;
+    let late = HealthCenter { opens_at: time(10, 0, 0, 0), ..district.center.clone() };
+    store.save_health_center(at(0, 0), &late).await.unwrap();
+    waits(&district, at(9, 0), one, Waiting::OutsideHours).await;
+    store.save_health_center(at(0, 0), &district.center).await.unwrap();
+    waits(&district, at(12, 0), one, Waiting::SlotClosed).await;
+
+    // The emergency stop.
+    let entry = entry();
+    let dialing = |is_running| Dialing {
+        is_running,
+        changed_at: at(8, 0),
+        changed_by: "見守 花".to_owned(),
+        reason: "試験".to_owned(),
+    };
+    store.set_dialing(&dialing(false), &entry).await.unwrap();
+    waits(&district, at(9, 0), one, Waiting::Stopped).await;
+    store.set_dialing(&dialing(true), &entry).await.unwrap();
+
+    // The campaign: it rests, its calendar, its trunks, its caps.
+    district.act(campaign, Action::Pause).await.unwrap();
+    waits(&district, at(9, 0), one, Waiting::CampaignRests(State::Paused)).await;
+    district.act(campaign, Action::Resume).await.unwrap();
+    let skips = Terms { holidays: HolidayPolicy::Skip, ..Terms::shipped() };
+    let bound = Terms { trunk_group: Some("b".to_owned()), ..Terms::shipped() };
+    for (n, name, terms, expected) in [
+        (20, "祝日は休み", skips, Waiting::OutsideHours),
+        (21, "別の回線", bound, Waiting::OtherTrunks),
+    ] {
+        let other = district.running(name, &terms).await;
+        let attempt = district.due_in(other, n, Precedence::Retry).await;
+        let of_day = store.attempts_of_day(DAY).await.unwrap();
+        let patient = of_day.iter().find(|it| it.attempt.id == attempt).unwrap().patient.id;
+        district.act(campaign, Action::Pause).await.unwrap();
+        waits(&district, at(9, 0), (patient, attempt), expected).await;
+        district.act(campaign, Action::Resume).await.unwrap();
+    }
+    let none = Caps { lines: Some(0), calls_per_minute: None };
+    let set = async |caps| {
+        let within = district.within();
+        within.set_campaign_caps(at(8, 0), campaign, caps, &change(&entry)).await.unwrap();
+    };
+    set(none).await;
+    waits(&district, at(9, 0), one, Waiting::LinesFull).await;
+    set(Caps::default()).await;
+    store.set_trunk_caps(at(8, 0), "main", none, &change(&entry)).await.unwrap();
+    waits(&district, at(9, 0), one, Waiting::LinesFull).await;
+    store.set_trunk_caps(at(8, 0), "main", Caps::default(), &change(&entry)).await.unwrap();
+    store.set_installation_caps(at(8, 0), none, &entry).await.unwrap();
+    waits(&district, at(9, 0), one, Waiting::LinesFull).await;
+    store.set_installation_caps(at(8, 0), Caps::default(), &entry).await.unwrap();
+
+    // What there is to place calls.
+    for (node, expected) in [
+        (None, Waiting::NoService),
+        (Some(NodeStatus { trunk: TrunkWord::Failed, ..here() }), Waiting::NoTrunk),
+        (
+            Some(NodeStatus { clock_ahead: Some(SignedDuration::from_secs(9)), ..here() }),
+            Waiting::Clock,
+        ),
+    ] {
+        let nodes: Vec<&NodeStatus> = node.iter().collect();
+        let services = Services { nodes: &nodes, trunks: &["main"], trunk_groups: None };
+        let waiting = store.waiting(at(9, 0), &services, patient).await.unwrap();
+        assert_eq!(waiting, [(attempt, expected)]);
+    }
+
+    // The number and the patient: who shares it, and what else the patient has.
+    let (_, wife) = district.admit(2).await;
+    let planned = |slot, phone| PlannedAttempt {
+        slot,
+        number: 1,
+        phone,
+        due_at: at(8, 50),
+        campaign: None,
+        priority: Precedence::Urgent,
+    };
+    let slot = district.slot_of(&wife, None).await;
+    let hers = store.add_attempt(at(6, 0), &planned(slot, number(1))).await.unwrap().unwrap();
+    assert_eq!(district.claimed(at(9, 0), 1).await, [hers]);
+    waits(&district, at(9, 0), one, Waiting::PhoneBusy).await;
+    let over = outcome(Disposition::NoAnswer, SlotState::Unreached);
+    store.finish_attempt(at(9, 5), hers, &over).await.unwrap();
+    waits(&district, at(9, 6), one, Waiting::PhoneRests).await;
+    let episode = store.episodes_on(DAY).await.unwrap();
+    let episode = episode.into_iter().find(|it| it.patient.id == patient).unwrap().episode;
+    let second = district.slot_between(&episode, 2, at(9, 0), at(12, 0)).await;
+    let other = planned(second, number(500_001));
+    let other = store.add_attempt(at(6, 0), &other).await.unwrap().unwrap();
+    assert_eq!(district.claimed(at(9, 9), 1).await, [other]);
+    waits(&district, at(9, 9), one, Waiting::PatientOnLine).await;
+    store.finish_attempt(at(9, 10), other, &over).await.unwrap();
+
+    // Nothing.
+    let services = Services { nodes: &[], trunks: &[], trunk_groups: None };
+    assert!(store.waiting(at(8, 0), &services, patient).await.unwrap().is_empty(), "not due yet");
+    waits(&district, at(9, 10), one, Waiting::InTurn).await;
 }

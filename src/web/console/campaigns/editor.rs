@@ -26,7 +26,6 @@ use crate::web::console::campaigns::words::{
     self, Choice, HOLIDAYS, RECORDINGS, RETRIES, SHORT_SCRIPTS, WEEKDAYS,
 };
 use crate::web::console::campaigns::{InHand, actions, named, not_so, starting, state, within};
-use crate::web::console::today::is_here;
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
@@ -462,7 +461,7 @@ impl<'a> Sheet<'a> {
 
 /// What the trunks of the nodes that are there bear; `None` if there are none.
 fn lines_here(nodes: &[NodeStatus], now: Timestamp) -> Option<u32> {
-    let here: Vec<&NodeStatus> = nodes.iter().filter(|node| is_here(node, now)).collect();
+    let here: Vec<&NodeStatus> = nodes.iter().filter(|node| node.is_here(now)).collect();
     let ready = here.iter().filter(|node| node.trunk == TrunkWord::Ready);
     (!here.is_empty()).then(|| ready.map(|node| node.lines_limit).sum())
 }

@@ -31,12 +31,10 @@ use crate::escalation::Lane;
 use crate::registry::audit::hex;
 use crate::registry::{Right, Scope};
 use crate::store::{
-    Changes, Disturbances, MANY, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus,
-    TrunkWord,
+    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus, TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::Viewer;
-use crate::web::console::today;
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
@@ -267,7 +265,7 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
     let is_meant = |node: &&NodeStatus| now.duration_since(node.at).unsigned_abs() < RETIRED;
     for node in queue.nodes.iter().filter(is_meant) {
         let name = &node.node;
-        if !today::is_here(node, now) {
+        if !node.is_here(now) {
             let at = clock(node.at);
             troubles.push(Bilingual::composed(
                 format!("{name}: 応答がありません(最後は {at})"),
@@ -309,7 +307,7 @@ fn troubles(queue: &Queue, now: Timestamp) -> Vec<Bilingual> {
             ));
         }
     }
-    troubles.extend(disturbed(&queue.disturbances));
+    troubles.extend(queue.disturbances.words());
     troubles
 }
 
@@ -322,49 +320,6 @@ pub(super) fn clock_off(ahead: SignedDuration) -> Bilingual {
         format!("時計がデータベースより {seconds:.1} 秒{ja}います"),
         format!("the clock is {seconds:.1} s {en} the database"),
     )
-}
-
-/// What keeps calls and alarms from going out, a sentence each.
-pub(super) fn disturbed(disturbances: &Disturbances) -> Vec<Bilingual> {
-    let mut troubles = Vec::new();
-    let Disturbances {
-        slots_not_tried,
-        waiting_since,
-        messages_not_taken,
-        campaigns_not_started,
-        trunks_in_vain,
-    } = disturbances;
-    if *slots_not_tried > 0 {
-        let since = waiting_since.map(|at| civil(at).strftime("%H:%M").to_string());
-        let since = since.unwrap_or_default();
-        let (or_more_ja, or_more) =
-            if *slots_not_tried < MANY { ("", "") } else { ("以上", " or more") };
-        troubles.push(Bilingual::composed(
-            format!(
-                "時刻を過ぎても架電していない方: {slots_not_tried}件{or_more_ja}({since} から)"
-            ),
-            format!("due, but not called: {slots_not_tried}{or_more} (since {since})"),
-        ));
-    }
-    if *messages_not_taken > 0 {
-        troubles.push(Bilingual::composed(
-            format!("通知先が受け取らない通知: {messages_not_taken}件"),
-            format!("alarms that their receiver does not take: {messages_not_taken}"),
-        ));
-    }
-    for name in campaigns_not_started {
-        troubles.push(Bilingual::composed(
-            format!("開始日を過ぎても始まらないキャンペーン: {name}"),
-            format!("campaign that should have started: {name}"),
-        ));
-    }
-    for (trunk, calls) in trunks_in_vain {
-        troubles.push(Bilingual::composed(
-            format!("回線 {trunk}: この2時間の {calls} 件に一度も応答がありません"),
-            format!("trunk {trunk}: nobody answered any of {calls} calls within two hours"),
-        ));
-    }
-    troubles
 }
 
 /// Which trunk of which node is down, since when, and why.

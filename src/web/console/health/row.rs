@@ -288,6 +288,9 @@ fn calls(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup {
                 }
             }
         }
+        @if let Some(held) = status.held {
+            div.small { strong { (viewer.say("自動で発信しない", "no machine calls")) } " — " (viewer.tell(&held.reason())) }
+        }
         (what_follows(viewer, status, attempts))
     }
 }
@@ -361,6 +364,16 @@ fn what_follows(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup
 fn waiting(viewer: &Viewer, status: &HealthStatus, slot: &SlotOfDay, attempts: u32) -> Markup {
     let made = status.calls.iter().filter(|call| call.slot == slot.number).count();
     let left = (attempts as usize).saturating_sub(made);
+    if status.held.is_some() {
+        return html! {
+            div.small {
+                (viewer.say("報告を待つ 〜", "waits for a report until ")) (time(slot.due_to))
+                @if status.report == DayReport::NotReported {
+                    " / " span.nowrap { (viewer.say("以後は職員へ", "then for staff")) }
+                }
+            }
+        };
+    }
     html! {
         div.small {
             @match status.next_call {

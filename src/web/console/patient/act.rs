@@ -9,7 +9,7 @@ use crate::base::clock::civil;
 use crate::base::id::{PatientId, StaffNoteId};
 use crate::campaign::Window;
 use crate::registry::{Episode, Gender, Right};
-use crate::store::{CarePlan, Resumed, Within};
+use crate::store::{Agreed, CarePlan, Resumed, Within};
 use crate::tape::Consent;
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
@@ -129,6 +129,40 @@ pub(super) async fn times(
         )
     } else {
         act.done("架電時刻を変更しました。", "The times are changed.")
+    })
+}
+
+pub(super) async fn arrangement(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    posted: Posted<Fields>,
+) -> Result<Response, Fault> {
+    let mut act = Act::new(desk, id, posted, ("arrangement", Right::ChangePlan))?;
+    let (plan, episode) = act.episode().await?;
+    let center = &plan.health_center;
+    let book = act.desk.store.campaigns(act.viewer.now).await?;
+    let own = book.joinable(center.id, &episode.arrangement);
+    let own: Vec<_> = own.into_iter().map(|one| one.id).collect();
+    let Some((arrangement, reason)) = act.draft.arrangement(&own) else {
+        return act.refuse().await;
+    };
+    let phones =
+        plan.patient.phones.iter().enumerate().map(|(n, phone)| {
+            (phone.number.clone(), act.draft.text(&format!("call{n}")).is_some())
+        });
+    let phones: Vec<_> = phones.collect();
+    let wanted = Episode { arrangement: arrangement.clone(), ..episode };
+    let slots = book.slots_on(act.today(), &wanted, center, &act.desk.terms);
+    let (now, by) = (act.viewer.now, act.viewer.staff.id);
+    let held = arrangement.held();
+    let agreed = Agreed { arrangement, callable: &phones, reason: &reason };
+    act.within()?.set_arrangement(now, by, act.patient, &agreed, &slots).await?;
+    Ok(match held {
+        None => act.done("約束を変更しました。", "The arrangement is changed."),
+        Some(_) => act.done(
+            "約束を変更しました。自動の電話はかかりません。報告がなければ職員の対応になります。",
+            "It is changed. No machine calls; without a report it is a matter for staff.",
+        ),
     })
 }
 

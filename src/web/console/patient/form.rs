@@ -1,5 +1,7 @@
 //! What was filled in, and what of it cannot be meant: raw words become values here, once.
 
+use std::time::Duration;
+
 use jiff::civil::{Date, Time};
 use jiff::{Timestamp, ToSpan};
 use unicode_normalization::UnicodeNormalization;
@@ -7,12 +9,13 @@ use unicode_normalization::UnicodeNormalization;
 use crate::base::Bilingual;
 use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
-use crate::base::id::{ObservationId, ReportId};
+use crate::base::id::{CampaignId, ObservationId, ReportId};
 use crate::call::{Completion, Respondent};
 use crate::campaign::{Window, schedule};
 use crate::ivr::questionnaire::{Kind, Need, Question};
 use crate::ivr::{Answer, Questionnaire, Script, YesNo};
-use crate::registry::{Contact, Patient, Relation};
+use crate::registry::arrangement::{Channel, TOLERANCE};
+use crate::registry::{Arrangement, Contact, DoctorsOrder, Patient, Relation, Weekdays};
 use crate::store::{Correction, StaffReport, Way};
 use crate::web::console::patient::words::symptoms;
 
@@ -33,6 +36,7 @@ pub(super) const CONTACTS: usize = 5;
 
 /// Longer than any reason; notes may be longer.
 const LONGEST_REASON: usize = 200;
+const LONGEST_NAME: usize = 60;
 const LONGEST_NOTE: usize = 4000;
 
 /// Nobody knows more than two months ahead.
@@ -140,6 +144,59 @@ impl Draft {
         times.sort();
         debug_assert!(times.len() <= schedule::SLOTS_A_DAY, "the form has four fields");
         self.sound(Some(times))
+    }
+
+    /// How the patient is reached, and why it is changed. The campaign is one of those.
+    pub(super) fn arrangement(
+        &mut self,
+        campaigns: &[CampaignId],
+    ) -> Option<(Arrangement, String)> {
+        let named = self.text("campaign").map(|id| id.parse());
+        let campaign = match named {
+            None => None,
+            Some(Ok(id)) if campaigns.contains(&id) => Some(id),
+            Some(_) => {
+                self.refuse("campaign", "選んでください。", "Please choose.");
+                None
+            }
+        };
+        let ticked = (0..7).filter(|day| self.text(&format!("day{day}")).is_some());
+        let weekdays = Weekdays::from_bits(ticked.fold(0, |bits, day| bits | 1 << day));
+        if weekdays.is_none() {
+            self.refuse(
+                "days",
+                "1日以上選んでください。架電を止めるには「架電を休止」を使います。",
+                "At least one day. To stop the calls, use \u{201c}Pause the calls\u{201d}.",
+            );
+        }
+        let tolerance = self.text("tolerance").map(|text| text.parse::<u64>());
+        let tolerance = match tolerance {
+            None => None,
+            Some(Ok(minutes)) if TOLERANCE.contains(&minutes) => Some(Duration::from_mins(minutes)),
+            Some(_) => {
+                self.refuse("tolerance", "10〜480分にしてください。", "10 to 480 minutes, please.");
+                None
+            }
+        };
+        let channel = self.text("channel").and_then(|word| Channel::parse(&word));
+        if channel.is_none() {
+            self.refuse("channel", "選んでください。", "Please choose.");
+        }
+        let order = self.text("ordered").and_then(|_| {
+            let by = self.required("doctor", LONGEST_NAME);
+            let why = self.required("why", LONGEST_REASON);
+            let (by, why) = by.zip(why)?;
+            Some(DoctorsOrder { by: Private::new(by), why: Private::new(why) })
+        });
+        let reason = self.required("reason", LONGEST_REASON);
+        let agreed = weekdays.zip(channel).map(|(weekdays, channel)| Arrangement {
+            campaign,
+            weekdays,
+            tolerance,
+            channel,
+            no_automation: order,
+        });
+        self.sound(agreed.zip(reason))
     }
 
     /// The last day under observation.
@@ -312,7 +369,7 @@ impl Draft {
                 let text = "数字とハイフンで入力してください。";
                 self.refuse(&format!("phone{n}"), text, "Digits and hyphens, please.");
             }
-            if name.chars().count() > 60 || note.chars().count() > LONGEST_REASON {
+            if name.chars().count() > LONGEST_NAME || note.chars().count() > LONGEST_REASON {
                 self.refuse(&format!("name{n}"), "長すぎます。", "This is too long.");
             }
             contacts.push(Contact {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::registry::Right;
+use crate::registry::{Episode, Right, Weekdays};
 use crate::web::auth::Viewer;
 use crate::web::console::patient::{Timeline, words};
 use crate::web::ui::{Icon, badge, icon};
@@ -77,10 +77,42 @@ fn observation_days(viewer: &Viewer, timeline: &Timeline) -> Markup {
                                 span.chip { (time.strftime("%H:%M")) } " "
                             }
                         }
+                        (arrangement(viewer, timeline, episode))
                         dt { (viewer.say("担当", "Cared for by")) }
                         dd { (carer(timeline)) }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// How the patient is reached, as far as it is not as for everybody.
+fn arrangement(viewer: &Viewer, timeline: &Timeline, episode: &Episode) -> Markup {
+    let agreed = &episode.arrangement;
+    let campaign = timeline.book.campaign_of(timeline.plan.health_center.id, agreed);
+    let days = words::WEEKDAYS.iter().enumerate();
+    let days = days.filter(|(day, _)| agreed.weekdays.bits() & (1 << day) != 0);
+    let days: Vec<&str> = days.map(|(_, name)| viewer.tell(name)).collect();
+    html! {
+        @if let Some(campaign) = campaign {
+            dt { (viewer.say("架電の計画", "Campaign")) } dd { (campaign.name) }
+        }
+        @if agreed.weekdays != Weekdays::ALL {
+            dt { (viewer.say("架電する曜日", "Days of calls")) } dd { (days.join(viewer.say("", " "))) }
+        }
+        @if let Some(tolerance) = agreed.tolerance {
+            dt { (viewer.say("許容時間", "Tolerance")) }
+            dd { (tolerance.as_secs() / 60) (viewer.say("分", " min")) }
+        }
+        dt { (viewer.say("報告の方法", "Way of reporting")) }
+        dd { (viewer.tell(&words::reporting(agreed.channel))) }
+        @if let Some(order) = &agreed.no_automation {
+            dt { (viewer.say("医師の指示", "A doctor's order")) }
+            dd {
+                strong { (viewer.say("自動で発信しない", "No machine calls")) }
+                br;
+                (order.by.expose()) ": " (order.why.expose())
             }
         }
     }
@@ -101,6 +133,9 @@ fn phones(viewer: &Viewer, timeline: &Timeline) -> Markup {
                     li {
                         span.nowrap { (phone.number.national()) } " "
                         span.chip { (viewer.tell(&words::phone_role(phone.role))) }
+                        @if !phone.may_call {
+                            " " (badge("badge muted", Icon::Pause, viewer.say("同意なし・発信しない", "No consent: not called")))
+                        }
                     }
                 }
             }

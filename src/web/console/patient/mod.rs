@@ -51,6 +51,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/patients/{id}/pause", post(act::pause))
         .route("/patients/{id}/resume", post(act::resume))
         .route("/patients/{id}/times", post(act::times))
+        .route("/patients/{id}/arrangement", post(act::arrangement))
         .route("/patients/{id}/last-day", post(act::last_day))
         .route("/patients/{id}/end", post(act::end))
         .route("/patients/{id}/observe", post(act::observe))

@@ -4,11 +4,13 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use maud::{Markup, html};
 
+use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::{ReportId, StaffNoteId};
 use crate::call::Respondent;
-use crate::campaign::{AttemptState, Window};
-use crate::registry::{Episode, Gender, Relation, Right};
+use crate::campaign::{AttemptState, SlotState, Window};
+use crate::registry::arrangement::Channel;
+use crate::registry::{Episode, Gender, Held, Relation, Right};
 use crate::store::{Observed, Way};
 use crate::tape::Consent;
 use crate::web::Desk;
@@ -29,7 +31,11 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
         @if viewer.may(Right::SeeHealth) { (forms.note(desk.store.mint(viewer.now))) }
         @if viewer.may(Right::ChangePlan) {
             (forms.pause())
-            @if let Some((episode, _)) = active { (forms.times(episode)) (forms.last_day(episode)) }
+            @if let Some((episode, _)) = active {
+                (forms.times(episode))
+                (forms.arrangement(episode))
+                (forms.last_day(episode))
+            }
             (forms.gender())
             (forms.speech())
             (forms.consent())
@@ -50,12 +56,29 @@ fn next_calls(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
             @if !viewer.dialing.is_running {
                 p.red { (icon(Icon::Stop)) (viewer.say("全体の架電を停止しています。", "All calls are stopped.")) }
             }
+            @if let Some(held) = held(timeline) {
+                p { (icon(Icon::Person)) (viewer.tell(&no_machine(held))) }
+            }
             h3 { (viewer.say("今日", "Today")) }
             (today(desk, viewer, timeline))
             h3 { (viewer.say("明日", "Tomorrow")) }
             (planned(desk, viewer, timeline, tomorrow))
         }
     }
+}
+
+/// Why no machine calls the patient, if none does.
+fn held(timeline: &Timeline) -> Option<Held> {
+    let (episode, is_active) = timeline.plan.episode.as_ref()?;
+    episode.arrangement.held().filter(|_| *is_active)
+}
+
+fn no_machine(held: Held) -> Bilingual {
+    let reason = held.reason();
+    Bilingual::composed(
+        format!("自動の電話はかけません({})。報告がなければ職員の対応になります。", reason.ja),
+        format!("No machine calls ({}). Without a report it is a matter for staff.", reason.en),
+    )
 }
 
 /// What is owed today and how it stands; what will be, before the slots are opened.
@@ -73,7 +96,11 @@ fn today(desk: &Desk, viewer: &Viewer, timeline: &Timeline) -> Markup {
                 });
                 li {
                     strong { (words::clock(slot.due_from)) } "〜" (words::clock(slot.due_to)) " "
-                    (words::slot(viewer, slot))
+                    @if held(timeline).is_some() && slot.state == SlotState::Due {
+                        span.small { (viewer.say("報告待ち", "waits for a report")) }
+                    } @else {
+                        (words::slot(viewer, slot))
+                    }
                     @if let Some(due) = due {
                         " " span.chip {
                             (viewer.say(
@@ -392,6 +419,89 @@ impl Forms<'_> {
             (self.submit("変更する", "Change"))
         };
         self.form(form, Icon::Clock, self.say("架電時刻を変更", "Change the times"), &fields)
+    }
+
+    fn arrangement(&self, episode: &Episode) -> Markup {
+        let form = "arrangement";
+        let agreed = &episode.arrangement;
+        let holds = |is_set: bool| if is_set { "1" } else { "" };
+        let minutes = agreed.tolerance.map(|it| (it.as_secs() / 60).to_string());
+        let channel = self.draft.shown(form, "channel", agreed.channel.as_str());
+        let order = agreed.no_automation.as_ref();
+        let [doctor, why] = [order.map(|it| &it.by), order.map(|it| &it.why)]
+            .map(|it| it.map(|it| it.expose().as_str()).unwrap_or_default());
+        let fields = html! {
+            (self.campaigns(episode))
+            fieldset.inline {
+                legend { (self.say("電話する曜日", "Days of calls")) }
+                @for (day, name) in words::WEEKDAYS.iter().enumerate() {
+                    (self.tick(form, &format!("day{day}"), self.viewer.tell(name), agreed.weekdays.bits() & (1 << day) != 0))
+                }
+                @if let Some(fault) = self.draft.fault(form, "days") { (ui::field_fault("arrangement-days-fault", self.viewer.tell(fault))) }
+            }
+            (self.input(form, "tolerance", "number", self.say("許容時間(分。空欄は計画のとおり)", "Tolerance (minutes; empty: the campaign's)"),
+                &minutes.unwrap_or_default()))
+            fieldset {
+                legend { (self.say("報告の方法", "Way of reporting")) }
+                @for one in Channel::ALL {
+                    label.inline {
+                        input type="radio" name="channel" value=(one.as_str()) checked[channel == one.as_str()];
+                        (self.viewer.tell(&words::reporting(one)))
+                    }
+                }
+                @if let Some(fault) = self.draft.fault(form, "channel") { (ui::field_fault("arrangement-channel-fault", self.viewer.tell(fault))) }
+            }
+            (self.tick(form, "ordered", self.say("医師の指示で自動の電話をかけない", "A doctor ordered: no machine calls"), order.is_some()))
+            (self.input(form, "doctor", "text", self.say("指示した医師", "The doctor"), doctor))
+            (self.input(form, "why", "text", self.say("指示の理由", "Why it was ordered"), why))
+            fieldset {
+                legend { (self.say("電話してよい番号", "Telephones that may be called")) }
+                @for (n, phone) in self.timeline.plan.patient.phones.iter().enumerate() {
+                    @let name = format!("call{n}");
+                    @let is_ticked = !self.draft.shown(form, &name, holds(phone.may_call)).is_empty();
+                    label.inline {
+                        input type="checkbox" name=(name) value="1" checked[is_ticked];
+                        (self.viewer.tell(&words::phone_role(phone.role))) " " (phone.number.to_string())
+                    }
+                }
+            }
+            (self.input(form, "reason", "text", self.say("変更の理由", "Why it is changed"), ""))
+            (self.submit("変更する", "Change"))
+        };
+        self.form(
+            form,
+            Icon::Phone,
+            self.say("電話の約束を変更", "Change the arrangement"),
+            &fields,
+        )
+    }
+
+    fn campaigns(&self, episode: &Episode) -> Markup {
+        let form = "arrangement";
+        let center = self.timeline.plan.health_center.id;
+        let holds = episode.arrangement.campaign;
+        let own = self.timeline.book.joinable(center, &episode.arrangement);
+        let own = own.into_iter().filter(|one| !one.is_default || holds == Some(one.id));
+        let chosen = holds.map(|id| id.to_string()).unwrap_or_default();
+        let chosen = self.draft.shown(form, "campaign", chosen);
+        let fault = self.draft.fault(form, "campaign");
+        let id_of_fault = "arrangement-campaign-fault";
+        html! {
+            label {
+                (self.say("架電の計画", "Campaign"))
+                select name="campaign" aria-invalid=[fault.map(|_| "true")]
+                    aria-describedby=[fault.map(|_| id_of_fault)] {
+                    option value="" { (self.say("標準の計画", "The centre's first one")) }
+                    @for one in own {
+                        @let id = one.id.to_string();
+                        option value=(id) selected[id == chosen] {
+                            (one.name) " (" (self.viewer.tell(&one.state.label())) ")"
+                        }
+                    }
+                }
+            }
+            @if let Some(fault) = fault { (ui::field_fault(id_of_fault, self.viewer.tell(fault))) }
+        }
     }
 
     fn last_day(&self, episode: &Episode) -> Markup {

@@ -9,7 +9,7 @@ use crate::call::{Completion, Disposition, Respondent};
 use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
-use crate::registry::{Gender, PhoneRole, RiskFlag};
+use crate::registry::{Gender, PhoneRole, RiskFlag, arrangement};
 use crate::store::{Setting, Way};
 use crate::tape::Consent;
 use crate::web::auth::Viewer;
@@ -201,6 +201,34 @@ pub(super) const fn setting(setting: Setting) -> Bilingual {
         Setting::Contacts => Bilingual::fixed("連絡先", "Contacts"),
         Setting::RecordingConsent => Bilingual::fixed("録音の同意", "Consent to recording"),
         Setting::Gender => Bilingual::fixed("性別", "Gender"),
+        Setting::Campaign => Bilingual::fixed("架電の計画", "Campaign"),
+        Setting::Weekdays => Bilingual::fixed("架電する曜日", "Days of calls"),
+        Setting::Tolerance => Bilingual::fixed("許容時間", "Tolerance"),
+        Setting::Channel => Bilingual::fixed("報告の方法", "Way of reporting"),
+        Setting::NoAutomation => {
+            Bilingual::fixed("自動架電しない(医師の指示)", "Doctor's order: no machine")
+        }
+        Setting::PhoneConsent => Bilingual::fixed("電話への同意", "Consent to be called"),
+    }
+}
+
+/// The days of the week, Monday first.
+pub(super) static WEEKDAYS: [Bilingual; 7] = [
+    Bilingual::fixed("月", "Mon"),
+    Bilingual::fixed("火", "Tue"),
+    Bilingual::fixed("水", "Wed"),
+    Bilingual::fixed("木", "Thu"),
+    Bilingual::fixed("金", "Fri"),
+    Bilingual::fixed("土", "Sat"),
+    Bilingual::fixed("日", "Sun"),
+];
+
+/// By which way a patient reports.
+pub(super) const fn reporting(channel: arrangement::Channel) -> Bilingual {
+    match channel {
+        arrangement::Channel::Telephone => Bilingual::fixed("自動の電話", "Automatic calls"),
+        arrangement::Channel::Web => Bilingual::fixed("Web", "Web"),
+        arrangement::Channel::Staff => Bilingual::fixed("職員の電話", "Staff call"),
     }
 }
 
@@ -222,7 +250,26 @@ pub(super) fn setting_value(viewer: &Viewer, setting: Setting, value: &str) -> S
             Some(gender) => viewer.tell(&gender.name()).to_owned(),
             None => viewer.say("未記入", "not told").to_owned(),
         },
-        Setting::LastDay | Setting::ObservationEnd | Setting::Clinic => value.to_owned(),
+        Setting::Campaign if value.is_empty() => viewer.say("標準", "Standard").to_owned(),
+        Setting::Weekdays => {
+            let days = WEEKDAYS.iter().zip(value.chars()).filter(|(_, on)| *on == '1');
+            days.map(|(day, _)| viewer.tell(day)).collect::<Vec<_>>().join(viewer.say("", " "))
+        }
+        Setting::Tolerance if value.is_empty() => viewer.say("標準", "Standard").to_owned(),
+        Setting::Tolerance => format!("{value}{}", viewer.say("分", " min")),
+        Setting::Channel => match arrangement::Channel::parse(value) {
+            Some(channel) => viewer.tell(&reporting(channel)).to_owned(),
+            None => value.to_owned(),
+        },
+        Setting::NoAutomation if value == "1" => viewer.say("あり", "Yes").to_owned(),
+        Setting::NoAutomation => viewer.say("なし", "No").to_owned(),
+        Setting::PhoneConsent => {
+            let (given, refused) = (viewer.say("同意", "given"), viewer.say("拒否", "refused"));
+            value.replace("given", given).replace("refused", refused)
+        }
+        Setting::LastDay | Setting::ObservationEnd | Setting::Clinic | Setting::Campaign => {
+            value.to_owned()
+        }
     }
 }
 
