@@ -75,6 +75,23 @@ impl Book {
         self.campaigns.values()
     }
 
+    /// A mark of the terms that are in force: while it stays the same, so do they.
+    pub fn mark(&self) -> String {
+        let mut marks: Vec<String> = self
+            .campaigns
+            .values()
+            .map(|one| {
+                let version = one.version.as_ref().map(|version| version.number);
+                format!("{} {:?} {version:?}", one.id, one.state)
+            })
+            .collect();
+        marks.extend(
+            self.calendars.iter().map(|(id, calendar)| format!("{id} {:?}", calendar.closures())),
+        );
+        marks.sort();
+        marks.join(" ")
+    }
+
     /// The calendar of a centre.
     pub fn calendar(&self, center: HealthCenterId) -> Calendar {
         self.calendars.get(&center).cloned().unwrap_or_default()

@@ -82,6 +82,35 @@ const EPISODES: &str = concat!(
     ))
 );
 
+/// Four times a day, for years if need be.
+const EPISODES_OF_FOUR: &str = concat!(
+    "insert into episode (id, patient_id, first_day, last_day, call_times, state, created_at, \
+     updated_at) ",
+    everybody!(concat!(
+        "select ",
+        id!("2", "i"),
+        ", ",
+        id!("1", "i"),
+        ", $2, $3, '09:00:00 12:00:00 15:00:00 18:30:00', 'active', $4, $4 from n"
+    ))
+);
+
+/// The four slots of everybody on a day, all over.
+const PAST_SLOTS: &str = concat!(
+    "insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
+     created_at, settled_at, evaluated_at) ",
+    everybody!(concat!(
+        ", times (k) as (values (1), (2), (3), (4)) select ",
+        id!("3", "((i * 10000 + $2) * 10 + t.k)"),
+        ", ",
+        id!("2", "i"),
+        ", ",
+        id!("1", "i"),
+        ", $3, t.k, $4 + t.k * 10800000, $4 + t.k * 10800000 + 7200000, 'reported', $4, \
+         $4 + t.k * 10800000 + 180000, $4 from n cross join times t"
+    ))
+);
+
 /// Of a past day one in fifty was not reached and one in forty only in part; of today a fifth waits.
 const SLOTS: &str = concat!(
     "insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
@@ -203,6 +232,67 @@ impl Store {
         session.commit(&[]).await?;
         told("statistics");
         let mut session = self.write().await?;
+        sqlx::query("analyze").execute(session.connection()).await?;
+        session.commit(&[]).await
+    }
+
+    /// Invents so many patients of a centre who are called four times a day, and as many days of
+    /// slots and attempts that are over. `told` hears which day is being filled. The database must
+    /// hold nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if somebody is there.
+    pub async fn invent_past(
+        &self,
+        now: Timestamp,
+        center: HealthCenterId,
+        (n_patients, n_days): (u32, u32),
+        mut told: impl FnMut(&str),
+    ) -> Result<(), StoreError> {
+        let today = civil(now).date();
+        let n = i64::from(n_patients);
+        let began = millis(now - jiff::SignedDuration::from_hours(24 * i64::from(n_days)));
+        let mut session = self.write().await?;
+        let connection = session.connection();
+        self.make_room(connection).await?;
+        sqlx::query(PATIENTS)
+            .bind(n)
+            .bind(center.to_string())
+            .bind(began)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(PHONES).bind(n).execute(&mut *connection).await?;
+        sqlx::query(EPISODES_OF_FOUR)
+            .bind(n)
+            .bind(today.saturating_sub(i64::from(n_days).days()).to_string())
+            .bind(today.saturating_add(30.days()).to_string())
+            .bind(began)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(ROWS).execute(&mut *connection).await?;
+        sqlx::query("delete from health_touched").execute(&mut *connection).await?;
+        session.commit(&[]).await?;
+        for back in (0..i64::from(n_days)).rev() {
+            let date = today.saturating_sub(back.days());
+            told(&date.to_string());
+            let mut session = self.write().await?;
+            let connection = session.connection();
+            self.make_room(connection).await?;
+            let midnight = timestamp(date.to_datetime(Time::midnight()));
+            sqlx::query(PAST_SLOTS)
+                .bind(n)
+                .bind(back)
+                .bind(date.to_string())
+                .bind(millis(midnight))
+                .execute(&mut *connection)
+                .await?;
+            sqlx::query(ATTEMPTS).bind(date.to_string()).execute(&mut *connection).await?;
+            sqlx::query("delete from health_touched").execute(&mut *connection).await?;
+            session.commit(&[]).await?;
+        }
+        told("statistics");
+        let mut session = self.write().await?;
+        self.make_room(session.connection()).await?;
         sqlx::query("analyze").execute(session.connection()).await?;
         session.commit(&[]).await
     }

@@ -27,6 +27,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0018_arrangement.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
         ]
     };
 }
@@ -53,6 +54,7 @@ const NAMES: &[(i64, &str)] = &[
     (18, "arrangement"),
     (20, "clock"),
     (21, "release"),
+    (22, "plan"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError, Topic, Within};
 
 /// What stands beside a slot that is skipped for a pause. Why it was paused is the pause's own: it
 /// may speak of a person.
-const PAUSED: &str = "休止中";
+pub(super) const PAUSED: &str = "休止中";
 const OVER: &str = "観察期間終了";
 
 /// What ending a pause did.

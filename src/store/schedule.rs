@@ -5,25 +5,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::Serialize;
 use sqlx::AnyConnection;
 
 use crate::base::clock::civil;
-use crate::base::id::{AttemptId, CampaignId, EpisodeId, PatientId, SlotId};
+use crate::base::id::{AttemptId, CampaignId, EpisodeId, PatientId, PauseId, SlotId};
 use crate::campaign::plan::PhonesInUse;
 use crate::campaign::programme::State;
 use crate::campaign::retry::SPACING;
 use crate::campaign::terms::Rest;
 use crate::campaign::{Attempt, Book, NewSlot, PlannedAttempt, Slot, SlotState};
 use crate::registry::{Arrangement, Episode, HealthCenter, Patient};
-use crate::store::pause::{Hold, held_slots, pauses_from, skip_for};
+use crate::store::pause::{PAUSED, held_slots, pauses_from};
 use crate::store::registry::{
     center_of, episode_by_id, episodes_on, health_centers, patient, patients_on,
 };
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
-use crate::store::{Store, StoreError, Topic};
+use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Slots that are opened in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 1_000;
 
 /// An emergency of the day before holds up no call.
 const LATELY: Duration = Duration::from_hours(24);
@@ -117,27 +118,42 @@ impl Store {
         let Some(first_day) = slots.iter().map(|slot| slot.date).min() else { return Ok(0) };
         let mut session = self.write().await?;
         let paused = pauses_from(session.connection(), first_day).await?;
-        let mut opened = 0;
-        for slot in slots {
-            let id = self.mint::<SlotId>(now);
-            if !open_slot(session.connection(), now, id, slot).await? {
-                continue;
-            }
-            opened += 1;
-            if let Some(rest) = &slot.rest {
-                rest_slot(session.connection(), now, id, rest).await?;
-                continue;
-            }
-            let pauses = paused.get(&slot.patient).into_iter().flatten();
-            if let Some((_, pause)) = pauses.into_iter().find(|(days, _)| days.contains(&slot.date))
-            {
-                skip_for(session.connection(), now, id, Hold::Paused(*pause)).await?;
-            }
-        }
+        let rows: Vec<Opening> = slots
+            .iter()
+            .map(|slot| {
+                let pauses = paused.get(&slot.patient).into_iter().flatten();
+                let mut pauses = pauses.filter(|(days, _)| days.contains(&slot.date));
+                let pause = pauses.next().map(|(_, pause)| *pause);
+                Opening::new(self.mint::<SlotId>(now), slot, pause, now)
+            })
+            .collect();
+        let opened = open_all(self.dialect, session.connection(), &rows).await?;
         if opened > 0 {
             session.commit(&[Topic::Slot]).await?;
         }
         Ok(opened)
+    }
+
+    /// Whether any slot of that day is there.
+    pub async fn has_slots(&self, day: Date) -> Result<bool, StoreError> {
+        const ANY: &str = "select s.id from slot s where s.date = $1 limit 1";
+        let mut session = self.glance().await?;
+        let row =
+            sqlx::query(ANY).bind(day.to_string()).fetch_optional(session.connection()).await?;
+        Ok(row.is_some())
+    }
+
+    /// A mark of who is under observation, and in which centres: while it stays the same, the same
+    /// slots are owed by the same terms.
+    pub async fn observed_mark(&self) -> Result<String, StoreError> {
+        const MARK: &str = "select (select count(*) from episode e where e.state = 'active') as n, \
+            (select max(f.updated_at) from episode f where f.state = 'active') as changed_at, \
+            (select max(c.updated_at) from health_center c) as center_changed_at";
+        let mut session = self.glance().await?;
+        let row = sqlx::query(MARK).fetch_one(session.connection()).await?;
+        let fields = Fields::new("episode", &row);
+        let (n, changed_at) = (fields.integer::<i64>("n")?, fields.time_or_null("changed_at")?);
+        Ok(format!("{n} {changed_at:?} {:?}", fields.time_or_null("center_changed_at")?))
     }
 
     /// Due slots inside their window that have no attempt due or under way: of each campaign that
@@ -337,28 +353,102 @@ impl Store {
     }
 }
 
-/// Settles a slot on whose day its campaign calls nobody. If staff are to call instead, it is
-/// settled as one that nobody tried, and so becomes a matter for them.
-async fn rest_slot(
-    connection: &mut AnyConnection,
-    now: Timestamp,
-    slot: SlotId,
-    rest: &Rest,
-) -> Result<(), StoreError> {
-    const SETTLE: &str = "update slot set state = $2, reason = $3, settled_at = $4 \
-        where id = $1 and state = 'due'";
-    let state = match rest {
-        Rest::Weekday | Rest::Skipped(_) => SlotState::Skipped,
-        Rest::Staff(_) => SlotState::Expired,
+/// A slot as it is opened: due, or settled from the beginning.
+#[derive(Serialize)]
+struct Opening {
+    id: String,
+    episode_id: String,
+    patient_id: String,
+    date: String,
+    number: u8,
+    due_from: i64,
+    due_to: i64,
+    state: &'static str,
+    reason: Option<String>,
+    pause_id: Option<String>,
+    created_at: i64,
+    settled_at: Option<i64>,
+    kind: &'static str,
+    campaign_id: Option<String>,
+    campaign_version: Option<u32>,
+}
+
+impl Opening {
+    /// A slot on whose day its campaign calls nobody is settled; if staff are to call instead, as one
+    /// that nobody tried, and so it becomes a matter for them. A paused one is skipped.
+    fn new(id: SlotId, slot: &NewSlot, pause: Option<PauseId>, now: Timestamp) -> Self {
+        let (state, reason) = match (&slot.rest, pause) {
+            (Some(rest @ (Rest::Weekday | Rest::Skipped(_))), _) => {
+                (SlotState::Skipped, Some(rest.reason()))
+            }
+            (Some(rest @ Rest::Staff(_)), _) => (SlotState::Expired, Some(rest.reason())),
+            (None, Some(_)) => (SlotState::Skipped, Some(PAUSED.to_owned())),
+            (None, None) => (SlotState::Due, None),
+        };
+        Self {
+            id: id.to_string(),
+            episode_id: slot.episode.to_string(),
+            patient_id: slot.patient.to_string(),
+            date: slot.date.to_string(),
+            number: slot.number,
+            due_from: millis(slot.due_from),
+            due_to: millis(slot.due_to),
+            settled_at: state.is_final().then(|| millis(now)),
+            state: state.as_str(),
+            reason,
+            pause_id: pause.filter(|_| slot.rest.is_none()).map(|pause| pause.to_string()),
+            created_at: millis(now),
+            kind: slot.kind.as_str(),
+            campaign_id: slot.campaign.map(|key| key.campaign.to_string()),
+            campaign_version: slot.campaign.map(|key| key.version),
+        }
+    }
+}
+
+/// The columns of an [`Opening`], before which stands where they come from.
+macro_rules! insert_openings {
+    ($columns:literal, $rows:literal) => {
+        concat!(
+            "insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
+             reason, pause_id, created_at, settled_at, kind, campaign_id, campaign_version) select ",
+            $columns,
+            " from ",
+            $rows,
+            " where true on conflict (episode_id, date, number) do nothing"
+        )
     };
-    sqlx::query(SETTLE)
-        .bind(slot.to_string())
-        .bind(state.as_str())
-        .bind(rest.reason())
-        .bind(millis(now))
-        .execute(connection)
-        .await?;
-    Ok(())
+}
+
+/// Opens slots in one statement; those that exist stay as they are. Returns how many are new.
+async fn open_all(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+    rows: &[Opening],
+) -> Result<u32, StoreError> {
+    // The two databases take a list of rows apart differently.
+    const SQLITE: &str = insert_openings!(
+        "value ->> 'id', value ->> 'episode_id', value ->> 'patient_id', value ->> 'date', \
+         value ->> 'number', value ->> 'due_from', value ->> 'due_to', value ->> 'state', \
+         value ->> 'reason', value ->> 'pause_id', value ->> 'created_at', value ->> 'settled_at', \
+         value ->> 'kind', value ->> 'campaign_id', value ->> 'campaign_version'",
+        "json_each($1)"
+    );
+    const POSTGRES: &str = insert_openings!(
+        "id, episode_id, patient_id, date, number, due_from, due_to, state, reason, pause_id, \
+         created_at, settled_at, kind, campaign_id, campaign_version",
+        "json_to_recordset($1::json) as x (id text, episode_id text, patient_id text, date text, \
+         number bigint, due_from bigint, due_to bigint, state text, reason text, pause_id text, \
+         created_at bigint, settled_at bigint, kind text, campaign_id text, \
+         campaign_version bigint)"
+    );
+    let statement = match dialect {
+        Dialect::Sqlite => SQLITE,
+        Dialect::Postgres => POSTGRES,
+    };
+    let list = serde_json::to_string(rows)
+        .map_err(|_| StoreError::Corrupt { table: "slot", column: "id" })?;
+    let done = sqlx::query(statement).bind(list).execute(connection).await?;
+    Ok(u32::try_from(done.rows_affected()).unwrap_or(u32::MAX))
 }
 
 /// Opens a slot, if there is none of its number. Whether it did.

@@ -11,8 +11,11 @@ use crate::campaign::plan::{OpenSlot, plan};
 use crate::campaign::{Book, InForce};
 use crate::worker::{Road, Turn};
 
-/// Patients may be enrolled at any moment, by any process.
+/// Patients may be enrolled at any moment, by any process: it is cheap to see that none was.
 const LOOK_FOR_PATIENTS_EVERY: Duration = Duration::from_secs(30);
+
+/// Whatever the mark says, all are looked at so often.
+const LOOK_AT_ALL_EVERY: Duration = Duration::from_mins(30);
 
 /// Slots that are planned in one turn.
 const BATCH: u32 = 1024;
@@ -20,23 +23,34 @@ const BATCH: u32 = 1024;
 /// What the step remembers between its turns. Forgetting it costs a few needless queries.
 #[derive(Default)]
 pub(super) struct Memory {
-    opened: Option<(Date, Instant)>,
+    looked: Option<Instant>,
+    opened: Option<Opened>,
     /// The day to which 健康状態一覧 was moved.
     listed: Option<Date>,
 }
 
+/// For whom the slots of a day were opened.
+struct Opened {
+    day: Date,
+    at: Instant,
+    /// Who was under observation ([`Store::observed_mark`](crate::store::Store::observed_mark)), and
+    /// by which terms.
+    mark: String,
+}
+
 /// Opens today's slots, plans the attempts of those that are due, closes those that are over.
 pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> anyhow::Result<Turn> {
-    if memory.listed != Some(now.date()) {
-        road.store.roll_health(now.timestamp).await?;
-        memory.listed = Some(now.date());
-    }
     let started = road.store.start_campaigns(now.timestamp).await?;
     if started > 0 {
         info!(campaigns = started, "{started} campaigns started");
     }
     let book = road.store.campaigns(now.timestamp).await?;
     let opened = open_slots(road, now, &book, memory).await?;
+    // The list of a day is made with the slots of that day.
+    if memory.listed != Some(now.date()) {
+        road.store.roll_health(now.timestamp).await?;
+        memory.listed = Some(now.date());
+    }
     let mut next = road.store.next_slot_change(now.timestamp).await?;
     let mut expired = 0;
     if next.is_some_and(|at| at <= now.timestamp) {
@@ -94,10 +108,18 @@ async fn open_slots<C>(
     memory: &mut Memory,
 ) -> anyhow::Result<usize> {
     let today = now.date();
-    let is_fresh = |(date, at): (Date, Instant)| {
-        date == today && now.instant.saturating_duration_since(at) < LOOK_FOR_PATIENTS_EVERY
+    let passed = |since: Instant| now.instant.saturating_duration_since(since);
+    if memory.opened.as_ref().is_some_and(|opened| opened.day == today)
+        && memory.looked.is_some_and(|at| passed(at) < LOOK_FOR_PATIENTS_EVERY)
+    {
+        return Ok(0);
+    }
+    memory.looked = Some(now.instant);
+    let mark = format!("{} {}", road.store.observed_mark().await?, book.mark());
+    let is_done = |opened: &Opened| {
+        opened.day == today && opened.mark == mark && passed(opened.at) < LOOK_AT_ALL_EVERY
     };
-    if memory.opened.is_some_and(is_fresh) {
+    if memory.opened.as_ref().is_some_and(is_done) {
         return Ok(0);
     }
     let slots: Vec<_> = road
@@ -113,6 +135,6 @@ async fn open_slots<C>(
     if opened > 0 {
         debug!(opened, date = %today, "{opened} slots opened");
     }
-    memory.opened = Some((today, now.instant));
+    memory.opened = Some(Opened { day: today, at: now.instant, mark });
     Ok(opened as usize)
 }

@@ -11,11 +11,11 @@ use anyhow::{Context, ensure};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use jiff::civil::time;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::app::bench::{Place, center, print};
 use crate::app::{clock, open_store};
 use crate::base::{Clock, Private, address};
 use crate::campaign::Terms;
@@ -23,7 +23,7 @@ use crate::escalation::rule::RuleBook;
 use crate::ivr::{Catalog, Questionnaire};
 use crate::prompt::Library;
 use crate::registry::audit::hex;
-use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
+use crate::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
 use crate::store::{SignedIn, Stage, Store};
 use crate::web::{self, Desk};
 
@@ -35,13 +35,8 @@ const COOKIE: &str = "bench";
 
 /// Fills the database unless it was filled before, and measures.
 pub(super) async fn run(database: Option<&Private<String>>, patients: u32) -> anyhow::Result<()> {
-    let folder = std::env::temp_dir().join(format!("mimamori-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let file = Private::new(folder.join("bench.db").display().to_string());
-    let result = measure(database.unwrap_or(&file), patients).await;
-    // Invented people only, and the next run makes them again.
-    std::fs::remove_dir_all(&folder)?;
-    result
+    let place = Place::new(database)?;
+    measure(&place.database, patients).await
 }
 
 async fn measure(database: &Private<String>, patients: u32) -> anyhow::Result<()> {
@@ -133,21 +128,6 @@ async fn fetch(pages: &Router, path: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(bytes.to_vec())?)
 }
 
-fn print(
-    out: &mut impl Write,
-    name: &str,
-    mut times: Vec<Duration>,
-    largest: Option<usize>,
-) -> anyhow::Result<()> {
-    times.sort_unstable();
-    let quantile = |percent: usize| {
-        times.get(times.len() * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-    };
-    let weight = largest.map(|bytes| format!("{}", bytes / 1000)).unwrap_or_default();
-    writeln!(out, "{name:<44} {:>8.1} {:>8.1} {weight:>9}", quantile(50), quantile(95))?;
-    Ok(())
-}
-
 /// Invents the patients, unless an earlier run did.
 async fn filled(store: &Store, clock: &Clock, patients: u32) -> anyhow::Result<Scope> {
     let mut out = stdout();
@@ -155,16 +135,7 @@ async fn filled(store: &Store, clock: &Clock, patients: u32) -> anyhow::Result<S
     if let Some(center) = store.health_center("bench").await? {
         return Ok(Scope { center: center.id, clinic: None });
     }
-    let center = HealthCenter {
-        id: store.mint(now),
-        code: "bench".to_owned(),
-        name: "みまもり保健所".to_owned(),
-        kana: "ミマモリホケ'ンジョ".to_owned(),
-        desk_phone: "03-0000-0000".to_owned(),
-        opens_at: time(8, 0, 0, 0),
-        closes_at: time(20, 0, 0, 0),
-    };
-    let center = store.save_health_center(now, &center).await?;
+    let center = store.save_health_center(now, &center(store.mint(now))).await?;
     let began = Instant::now();
     store
         .invent(now, center, patients, |table| {

@@ -4,15 +4,18 @@
 //! patients. So the CPU time holds both, and a real service costs less.
 
 mod console;
+mod plan;
 
 use std::collections::BTreeMap;
 use std::io::{Write, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use jiff::civil::time;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use tokio::sync::{broadcast, watch};
@@ -20,7 +23,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::app::simulated::{self, Plan, Simulation};
 use crate::base::Private;
+use crate::base::id::HealthCenterId;
 use crate::call::{Completion, Respondent};
+use crate::registry::HealthCenter;
 use crate::sim::Temper;
 use crate::trunk::media;
 use crate::worker::{self, News, Step};
@@ -37,14 +42,79 @@ pub(super) struct Options {
     /// 画面の速さを測る / How fast the pages are
     #[arg(long, conflicts_with = "media_seconds")]
     console: bool,
-    /// 画面の測定に使う患者数 / Patients that are invented for it
-    #[arg(long, default_value_t = 100_000, requires = "console",
+    /// 一日の計画と、次の架電を選ぶ速さを測る / How fast a day is planned, and the next calls are
+    /// claimed
+    #[arg(long, conflicts_with_all = ["console", "media_seconds"])]
+    plan: bool,
+    /// 計画の測定で、過ぎた日の数(1日4回分) / Past days, with four slots for everybody, for the
+    /// plan
+    #[arg(long, default_value_t = 25, requires = "plan",
+        value_parser = clap::value_parser!(u32).range(0..=900))]
+    past_days: u32,
+    /// 画面と計画の測定に使う患者数 / Patients that are invented for pages or plan
+    #[arg(long, default_value_t = 100_000,
         value_parser = clap::value_parser!(u32).range(1..=500_000))]
     patients: u32,
-    /// 画面の測定に使うデータベース(省略すると一時ファイル) / The empty database to fill, a
+    /// 画面と計画の測定に使うデータベース(省略すると一時ファイル) / The empty database to fill, a
     /// temporary file if left out; one filled before is measured again
-    #[arg(long, requires = "console", hide_env_values = true)]
+    #[arg(long, hide_env_values = true)]
     database: Option<Private<String>>,
+}
+
+/// A database for one run: the one that was named, or a file that goes with this value.
+struct Place {
+    database: Private<String>,
+    folder: Option<PathBuf>,
+}
+
+impl Place {
+    fn new(database: Option<&Private<String>>) -> anyhow::Result<Self> {
+        if let Some(database) = database {
+            return Ok(Self { database: database.clone(), folder: None });
+        }
+        let folder = std::env::temp_dir().join(format!("mimamori-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let file = folder.join("bench.db").display().to_string();
+        Ok(Self { database: Private::new(file), folder: Some(folder) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Invented people only, and the next run makes them again.
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// The centre of everybody who is invented.
+fn center(id: HealthCenterId) -> HealthCenter {
+    HealthCenter {
+        id,
+        code: "bench".to_owned(),
+        name: "みまもり保健所".to_owned(),
+        kana: "ミマモリホケ'ンジョ".to_owned(),
+        desk_phone: "03-0000-0000".to_owned(),
+        opens_at: time(8, 0, 0, 0),
+        closes_at: time(20, 0, 0, 0),
+    }
+}
+
+/// One line: the median and the 95th percentile, in milliseconds, and the weight in kB.
+fn print(
+    out: &mut impl Write,
+    name: &str,
+    mut times: Vec<Duration>,
+    largest: Option<usize>,
+) -> anyhow::Result<()> {
+    times.sort_unstable();
+    let quantile = |percent: usize| {
+        times.get(times.len() * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+    };
+    let weight = largest.map(|bytes| format!("{}", bytes / 1000)).unwrap_or_default();
+    writeln!(out, "{name:<44} {:>8.1} {:>8.1} {weight:>9}", quantile(50), quantile(95))?;
+    Ok(())
 }
 
 /// Longer than any interview may last, dialling included.
@@ -54,6 +124,10 @@ const LONGEST: Duration = Duration::from_mins(12);
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if options.console {
         console::run(options.database.as_ref(), options.patients).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.plan {
+        plan::run(options.database.as_ref(), options.patients, options.past_days).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = stdout();
