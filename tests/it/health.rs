@@ -726,6 +726,7 @@ async fn the_list_walks_along_its_index(database: Database) {
     // The page that is gathered at once is also where the index alone may be read.
     database.execute(if database.is_sqlite() { "analyze" } else { "vacuum analyze" }).await;
     let plans = town.store.within(town.scope()).explain_health(DAY).await.unwrap();
+    insta::assert_snapshot!(database.named("plan_of_health_page"), database.walks(&plans[0]));
     let [page, counts] = plans.map(|plan| plan.join("\n"));
     for whole_table in ["Seq Scan", "SCAN h", "SCAN p", "Sort", "USE TEMP B-TREE"] {
         assert!(!page.contains(whole_table), "{whole_table} is in:\n{page}");

@@ -220,7 +220,9 @@ async fn the_claim_walks_along_an_index(database: Database) {
              analyze"
         ))
         .await;
-    let plan = district.store.explain_claim(at(9, 0)).await.unwrap().join("\n");
+    let lines = district.store.explain_claim(at(9, 0)).await.unwrap();
+    let plan = lines.join("\n");
+    insta::assert_snapshot!(database.named("plan_of_claim"), database.walks(&lines));
     // Along what is due, attempts or slots, past the few calls that are under way.
     assert!(plan.contains("attempt_due") || plan.contains("slot_due"), "{plan}");
     assert!(plan.contains("attempt_live_"), "{plan}");

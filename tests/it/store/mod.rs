@@ -97,6 +97,31 @@ impl Database {
         }
     }
 
+    /// The name of a snapshot that each database has its own of.
+    pub(crate) fn named(&self, snapshot: &str) -> String {
+        let dialect = if self.is_sqlite() { "sqlite" } else { "postgres" };
+        format!("{snapshot}_{dialect}")
+    }
+
+    /// What a plan walks along, line by line. Of PostgreSQL, whose versions draw plans differently,
+    /// the scans alone, in no order.
+    pub(crate) fn walks(&self, plan: &[String]) -> String {
+        if self.is_sqlite() {
+            return plan.join("\n");
+        }
+        let scan = |line: &String| {
+            let start = line.find("Index").or_else(|| line.find("Seq Scan"))?;
+            let line = line.get(start..)?;
+            if !line.contains(" Scan ") {
+                return None;
+            }
+            let walk = line.split("  (").next()?.replace("Index Only Scan", "Index Scan");
+            Some(walk.replace(" Backward", ""))
+        };
+        let walks: std::collections::BTreeSet<String> = plan.iter().filter_map(scan).collect();
+        walks.into_iter().collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite:")
     }
