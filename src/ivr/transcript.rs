@@ -11,20 +11,26 @@ pub enum Script {
     Full,
     /// Temperature, SpO2, breathing, and whether anything else changed: the later calls.
     Short,
+    /// One value alone, which is measured again.
+    Remeasure,
 }
 
 impl Script {
+    /// Every script.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Short, Self::Remeasure];
+
     /// The word for it in the store and in questionnaires.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Short => "short",
+            Self::Remeasure => "remeasure",
         }
     }
 
     /// Reads [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Full, Self::Short].into_iter().find(|script| script.as_str() == text)
+        Self::ALL.into_iter().find(|script| script.as_str() == text)
     }
 }
 

@@ -377,6 +377,7 @@ impl Shown<'_> {
         let (class, icon, word) = slot_words(slot.state);
         html! {
             span.nowrap { (clock(slot.due_from)) "–" (clock(slot.due_to)) }
+            @if let Some(kind) = slot.kind.remark() { " " span.small { (self.viewer.tell(&kind)) } }
             " " (ui::badge(class, icon, self.viewer.tell(&word)))
             @if let Some(reason) = &slot.reason { " " span.small { (self.viewer.tell(&reason_words(reason))) } }
             @if !one.attempts.is_empty() {
