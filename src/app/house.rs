@@ -220,7 +220,7 @@ pub(super) fn for_any_patient(
     today: Date,
 ) -> Vec<Utterance> {
     let mut all = Vec::new();
-    for script in [Script::Full, Script::Short, Script::Farewell] {
+    for script in Script::ALL {
         for family_may_answer in [true, false] {
             let profile = Profile {
                 health_center: center.kana.clone(),
@@ -234,6 +234,7 @@ pub(super) fn for_any_patient(
                 family_may_answer,
                 answered: Vec::new(),
                 next_call: None,
+                remeasure: None,
                 has_open_case: false,
                 today,
                 leave_message: false,

@@ -53,6 +53,7 @@ pub(super) struct Options {
 enum ScriptName {
     Full,
     Short,
+    Remeasure,
 }
 
 /// A finger needs this long from key to key.
@@ -82,6 +83,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         script: match options.script {
             ScriptName::Full => Script::Full,
             ScriptName::Short => Script::Short,
+            ScriptName::Remeasure => Script::Remeasure,
         },
         slow_speech: options.slow,
         has_oximeter: !options.no_oximeter,

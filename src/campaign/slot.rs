@@ -26,7 +26,8 @@ pub struct Slot {
     pub patient: PatientId,
     /// The calendar date in Japan.
     pub date: Date,
-    /// The number of the day: 1 to 4 for the planned ones, above it for others.
+    /// The number of the day: 1 to 4 for the planned ones, to 89 for those by hand, above it for
+    /// what [follows](crate::campaign::follow_up) from answers.
     pub number: u8,
     /// From when on the patient is to be called.
     pub due_from: Timestamp,
@@ -79,6 +80,17 @@ impl SlotKind {
     /// Reads [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// For staff, beside the time; planned ones need no word.
+    pub fn remark(self) -> Option<Bilingual> {
+        Some(match self {
+            Self::Planned => return None,
+            Self::ByHand => Bilingual::fixed("職員の依頼", "asked for by staff"),
+            Self::Remeasure => Bilingual::fixed("再測定", "to measure again"),
+            Self::Recall => Bilingual::fixed("至急のあとの確認", "after an emergency"),
+            Self::Farewell => Bilingual::fixed("終了のあいさつ", "farewell"),
+        })
     }
 
     /// Whether its calls go before those that were planned long ago.

@@ -458,8 +458,8 @@ impl Reader<'_> {
         if names.is_empty() {
             self.fault(
                 line,
-                "scripts には full、short、または両方を書いてください",
-                "`scripts` names full, short or both",
+                "scripts には full、short、remeasure のどれかを書いてください",
+                "`scripts` names full, short or remeasure",
             );
         }
         let mut scripts = Vec::new();
@@ -468,8 +468,8 @@ impl Reader<'_> {
                 Some(script) if script != Script::Farewell => scripts.push(script),
                 _ => self.fault(
                     line,
-                    format!("script {name:?} は使えません(full、short)"),
-                    format!("script {name:?}: use full or short"),
+                    format!("script {name:?} は使えません(full、short、remeasure)"),
+                    format!("script {name:?}: use full, short or remeasure"),
                 ),
             }
         }
@@ -810,7 +810,7 @@ mod tests {
         line 28: `max` must be a number that `scale` makes whole
         line 30: prompt `no_such_prompt` is not in the catalogue
         line 32: prompt `readback_spo2` has 1 blanks; here it needs 0
-        line 34: script "long": use full or short
+        line 34: script "long": use full, short or remeasure
         line 35: `needs`: "thermos" is unknown; use thermometer or oximeter
         line 37: `ask_when_short` has no use: the question is not in script `short`
         line 40: `keys`: 9 and * repeat the question and # ends an answer; use 0 to 8
@@ -828,34 +828,34 @@ mod tests {
         line 58: code "Cough!": use a to z, 0 to 9 and _ only
         line 59: kind "scale": use number, yes_no or group
         line 62: `required` is true or false
-        line 63: `scripts` names full, short or both
+        line 63: `scripts` names full, short or remeasure
         line 64: unknown key `prompt`
         line 71: 70 to 100 cannot be typed in the `digits` given
         line 73: `not_measured`: 77 is also a plausible value
         "#);
     }
 
-    /// The built-in questionnaire begins with its key for help, in lines 23 to 27.
+    /// The built-in questionnaire begins with its key for help, in lines 25 to 29.
     #[test]
     fn faults_of_the_key_for_help_name_their_lines() {
         let file = include_str!("../../prompts/questionnaires/recuperation.toml");
         for (right, wrong, expected) in [
-            ("key = 0", "key = 3", "line 25: `key` is also an answer to question `dyspnea`"),
-            ("key = 0", "key = 1", "line 25: `key` is 0, or 3 to 8"),
-            ("key = 0", "key = 9", "line 25: `key` is 0, or 3 to 8"),
-            ("key = 0\n", "", "line 23: `key` is missing\nline 23: `key` is 0, or 3 to 8"),
+            ("key = 0", "key = 3", "line 27: `key` is also an answer to question `dyspnea`"),
+            ("key = 0", "key = 1", "line 27: `key` is 0, or 3 to 8"),
+            ("key = 0", "key = 9", "line 27: `key` is 0, or 3 to 8"),
+            ("key = 0\n", "", "line 25: `key` is missing\nline 25: `key` is 0, or 3 to 8"),
             (
                 "code = \"consultation\"",
                 "code = \"dyspnea\"",
-                "line 24: code `dyspnea` is used twice",
+                "line 26: code `dyspnea` is used twice",
             ),
             (
                 "hint = \"hint_consultation\"",
                 "hint = \"hint\"",
-                "line 26: prompt `hint` is not in the catalogue",
+                "line 28: prompt `hint` is not in the catalogue",
             ),
-            ("\n[help]", "\n[help]\nscripts = 1", "line 24: unknown key `scripts`"),
-            ("\n[help]", "\n[elp]", "line 23: unknown key `elp`"),
+            ("\n[help]", "\n[help]\nscripts = 1", "line 26: unknown key `scripts`"),
+            ("\n[help]", "\n[elp]", "line 25: unknown key `elp`"),
         ] {
             let file = file.replacen(right, wrong, 1);
             assert_eq!(faults(&file), expected);

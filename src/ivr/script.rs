@@ -32,7 +32,7 @@ use jiff::civil::date;
 
 use crate::base::{Digit, Now, Private};
 use crate::call::Heard;
-use crate::ivr::session::Message;
+use crate::ivr::session::{Message, Remeasure};
 use crate::ivr::{
     Answer, Catalog, Concern, Entry, Input, Output, Profile, Questionnaire, Script, Session,
 };
@@ -451,6 +451,9 @@ impl fmt::Display for Dialogue {
         if let Some(next) = profile.next_call {
             writeln!(f, "next call: {next}")?;
         }
+        if let Some(Remeasure { question, range, at }) = &profile.remeasure {
+            writeln!(f, "remeasure: {question} {} {} {at}", range.start(), range.end())?;
+        }
         for (is_set, line) in [
             (profile.has_open_case, "open case: yes"),
             (profile.slow_speech, "slow speech: yes"),
@@ -530,6 +533,14 @@ impl Dialogue {
             "desk" => value.clone_into(&mut profile.desk_phone),
             "today" => profile.today = value.parse().ok()?,
             "next call" => profile.next_call = Some(value.parse().ok()?),
+            "remeasure" => {
+                let [question, low, high, at] = words.as_slice() else { return None };
+                profile.remeasure = Some(Remeasure {
+                    question: (*question).to_owned(),
+                    range: low.parse().ok()?..=high.parse().ok()?,
+                    at: at.parse().ok()?,
+                });
+            }
             "open case" => profile.has_open_case = value == "yes",
             "slow speech" => profile.slow_speech = value == "yes",
             "family may answer" => profile.family_may_answer = value == "yes",
@@ -573,6 +584,7 @@ impl Profile {
             family_may_answer: false,
             answered: Vec::new(),
             next_call: None,
+            remeasure: None,
             has_open_case: false,
             today: date(2026, 11, 22),
             leave_message: false,

@@ -6,7 +6,7 @@ use crate::ivr::questionnaire::{Kind, Need, Question, Unit};
 use crate::ivr::{Blank, Profile, Questionnaire, Utterance};
 
 /// The prompts that every interview may need, whatever the questionnaire.
-pub const FIXED: [&str; 43] = [
+pub const FIXED: [&str; 44] = [
     "opening",
     "recorded",
     "greeting",
@@ -39,6 +39,7 @@ pub const FIXED: [&str; 43] = [
     "thanks",
     "closing_next",
     "farewell",
+    "closing_remeasure",
     "closing_last",
     "closing_staff",
     "closing_watch",
@@ -68,6 +69,9 @@ impl Profile {
             // The number is said twice: nobody has a pen ready the first time.
             "emergency" | "closing_phone" => vec![phone(), phone()],
             "closing_emergency" => vec![phone()],
+            "closing_remeasure" => {
+                vec![Blank::Moment { at: self.remeasure.as_ref()?.at, today: self.today }]
+            }
             "closing_next" => vec![Blank::Moment { at: self.next_call?, today: self.today }],
             _ => Vec::new(),
         };
@@ -132,18 +136,24 @@ pub fn utterances(questionnaire: &Questionnaire, profile: &Profile) -> Vec<Utter
 mod tests {
     use super::*;
     use crate::ivr::catalog::BlankKind;
+    use crate::ivr::session::Remeasure;
     use crate::ivr::{Catalog, Script};
 
     fn rich() -> Profile {
         let next_call = Some("2026-11-23T09:00".parse().unwrap());
-        Profile { next_call, takes_messages: true, ..Profile::invented() }
+        let remeasure = Some(Remeasure {
+            question: "spo2".to_owned(),
+            range: 94..=95,
+            at: "2026-11-22T10:35".parse().unwrap(),
+        });
+        Profile { next_call, remeasure, takes_messages: true, ..Profile::invented() }
     }
 
     #[test]
     fn every_blank_of_the_catalogue_is_filled_with_its_own_kind() {
         let catalog = Catalog::embedded();
         let questionnaire = Questionnaire::recuperation();
-        for script in [Script::Full, Script::Short] {
+        for script in Script::ALL {
             for utterance in utterances(&questionnaire, &Profile { script, ..rich() }) {
                 let prompt = catalog.prompt(&utterance.prompt);
                 let wanted: Vec<BlankKind> = prompt.unwrap().text.blanks().collect();

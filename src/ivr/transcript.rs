@@ -13,21 +13,27 @@ pub enum Script {
     Short,
     /// No question: the observation is over, and we say so.
     Farewell,
+    /// One value alone, which is measured again.
+    Remeasure,
 }
 
 impl Script {
+    /// Every script.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Short, Self::Remeasure, Self::Farewell];
+
     /// The word for it in the store and in questionnaires.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Short => "short",
             Self::Farewell => "farewell",
+            Self::Remeasure => "remeasure",
         }
     }
 
     /// Reads [`Self::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Full, Self::Short, Self::Farewell].into_iter().find(|script| script.as_str() == text)
+        Self::ALL.into_iter().find(|script| script.as_str() == text)
     }
 }
 

@@ -139,7 +139,9 @@ fn household(
     let given = GIVEN.choose(dice).copied();
     let (given, given_kana, gender) = given.unwrap_or(("", "", Gender::Unknown));
     let born = date(1935, 1, 1).saturating_add(dice.random_range(0..25_000).days());
-    let is_frail = dice.random_bool(0.3);
+    // Of the frail the same value is an emergency at once.
+    let born = if temper == Temper::LowOxygen { date(1990, 1, 31) } else { born };
+    let is_frail = dice.random_bool(0.3) && temper != Temper::LowOxygen;
     let patient = Patient {
         id: minter.mint(began),
         health_center: health_center.id,

@@ -77,6 +77,8 @@ pub enum Temper {
     Unmeasured,
     /// Falls ill with fever on the third day.
     FeverOnThirdDay,
+    /// Has little oxygen in the blood, but no sign of danger.
+    LowOxygen,
     /// Is out of breath, but has no urgent sign and good SpO2.
     Breathless,
     /// Is in danger.
@@ -89,7 +91,7 @@ pub enum Temper {
 
 impl Temper {
     /// Every temper, in the order of this file.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Prompt,
         Self::Late,
         Self::Absent,
@@ -116,6 +118,7 @@ impl Temper {
         Self::Unsure,
         Self::Unmeasured,
         Self::FeverOnThirdDay,
+        Self::LowOxygen,
         Self::Breathless,
         Self::Urgent,
         Self::AsksForHelp,
@@ -268,6 +271,7 @@ impl Persona {
             }),
             "spo2" => Answer::Number(match self.temper {
                 Temper::Urgent => rng.random_range(88..=93),
+                Temper::LowOxygen => rng.random_range(94..=95),
                 // Near enough that no drop is seen between two days.
                 _ => rng.random_range(97..=99),
             }),

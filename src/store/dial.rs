@@ -264,7 +264,9 @@ impl Store {
             session.commit(&[Topic::Over]).await?;
             return Ok(Turn::Skipped);
         }
-        if let Some(reason) = reported_otherwise(connection, now, claimant, &candidate).await? {
+        let looked_after = looked_after(connection, &candidate).await?;
+        let reported = reported_otherwise(connection, now, claimant, &candidate).await?;
+        if let Some(reason) = looked_after.or(reported) {
             give_up(connection, now, &candidate, "skipped", &reason).await?;
             session.commit(&[Topic::Over]).await?;
             return Ok(Turn::Skipped);
@@ -388,7 +390,22 @@ async fn is_unagreed(
     Ok(row.is_some())
 }
 
-/// Why the call is needless: another channel has reported for the slot, or a short while ago.
+/// Why nobody need ask how it is after an emergency: staff have looked after it.
+async fn looked_after(
+    connection: &mut AnyConnection,
+    candidate: &Candidate,
+) -> Result<Option<String>, StoreError> {
+    const SETTLED: &str = "select s.id from slot s where s.id = $1 and s.kind = 'recall' \
+        and not exists (select 1 from escalation_case k where k.patient_id = s.patient_id \
+        and k.state in ('open', 'acknowledged'))";
+    let row =
+        sqlx::query(SETTLED).bind(candidate.slot.to_string()).fetch_optional(connection).await?;
+    Ok(row.map(|_| "ケース対応済".to_owned()))
+}
+
+/// Why the call is needless: another channel has reported for the slot, or a short while ago. What
+/// follows from an answer is met by what was reported after it, and a value by that value. A farewell
+/// is met by no report.
 async fn reported_otherwise(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -396,10 +413,13 @@ async fn reported_otherwise(
     candidate: &Candidate,
 ) -> Result<Option<String>, StoreError> {
     const REPORTED: &str = "select o.channel, o.effective_at from observation o \
+        join slot s on s.id = $2 \
         where o.patient_id = $1 and o.channel <> 'outbound_call' and o.value <> 'unanswered' \
-        and o.supersedes is null \
-        and not exists (select 1 from slot k where k.id = $2 and k.kind = 'farewell') \
-        and (o.slot_id = $2 or (o.effective_at >= $3 and o.effective_at <= $4)) \
+        and o.supersedes is null and s.kind <> 'farewell' and (s.kind <> 'remeasure' \
+        or (o.code = 'spo2' and o.value <> 'not_measured')) \
+        and (o.slot_id = $2 or (o.effective_at >= \
+        case when s.kind in ('remeasure', 'recall') then s.created_at else $3 end \
+        and o.effective_at <= $4)) \
         order by o.effective_at desc limit 1";
     let row = sqlx::query(REPORTED)
         .bind(candidate.patient.to_string())

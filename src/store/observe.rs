@@ -188,8 +188,9 @@ pub(super) async fn settle_open_slot(
     patient: PatientId,
     completion: Completion,
 ) -> Result<Option<SlotId>, StoreError> {
+    // What follows from answers is judged when its attempt is claimed: it wants one value.
     const OPEN: &str = "select s.id, s.state from slot s \
-        where s.patient_id = $1 and s.date = $2 and s.due_from <= $3 \
+        where s.kind not in ('remeasure', 'recall') and s.patient_id = $1 and s.date = $2 and s.due_from <= $3 \
         and s.state in ('due', 'in_progress', 'unreached', 'partial', 'expired') \
         order by case when s.state in ('due', 'in_progress') then 0 else 1 end, \
         s.due_from desc limit 1";

@@ -15,6 +15,7 @@ use sqlx::{Any, AnyConnection};
 use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{AttemptId, EpisodeId, PatientId, SlotId};
+use crate::campaign::follow_up::LAST_BY_HAND;
 use crate::campaign::plan::Precedence;
 use crate::campaign::programme::State;
 use crate::campaign::{
@@ -376,13 +377,18 @@ impl Within<'_> {
         if slots.iter().any(|slot| slot.state == SlotState::InProgress) {
             return Ok(Err(NotNow::OnTheLine));
         }
-        let open = slots.iter().find(|slot| slot.state == SlotState::Due && slot.due_to > now);
+        // What follows from answers asks little; staff want to hear everything.
+        let asks_all = |kind| !matches!(kind, SlotKind::Remeasure | SlotKind::Recall);
+        let open = slots
+            .iter()
+            .find(|slot| slot.state == SlotState::Due && slot.due_to > now && asks_all(slot.kind));
         let called = Called { terms, window: day.window };
         if let Some(open) = open {
             return Ok(Ok((Wanted::Slot(open.clone()), called)));
         }
         // Planned slots keep their numbers, which are 1 to 4.
-        let free = (5..=99).find(|number| slots.iter().all(|slot| slot.number != *number));
+        let free =
+            (5..=LAST_BY_HAND).find(|number| slots.iter().all(|slot| slot.number != *number));
         let wanted = free.map(|number| (Wanted::New(number, episode.id), called));
         Ok(wanted.ok_or(NotNow::NoFreeSlot))
     }

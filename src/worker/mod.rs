@@ -28,6 +28,7 @@ mod clock;
 mod deliver;
 mod dial;
 mod escalate;
+mod follow_up;
 mod observe;
 mod progress;
 mod rescue;
@@ -54,9 +55,10 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use crate::base::id::{AttemptId, PatientId};
 use crate::base::{Clock, PhoneNumber};
 use crate::call::{Carrier, Completion, Disposition, Ended, Timeline};
+use crate::campaign::follow_up::LAST_BY_HAND;
 use crate::campaign::pacing::{Limits, Pacer, Permit};
 use crate::campaign::plan::Precedence;
-use crate::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
+use crate::campaign::{FollowUps, NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
 use crate::escalation::rule::RuleBook;
 use crate::ivr::Questionnaire;
 use crate::notify::Webhook;
@@ -113,6 +115,8 @@ pub struct Config {
     pub trunk_group: Option<String>,
     /// A report by another channel this long before the call makes the call needless.
     pub grace: Duration,
+    /// Which answers bring further calls.
+    pub follow_ups: FollowUps,
     /// How long an answer may take to be stored before the call is ended with an apology.
     pub patience_with_store: Duration,
     /// How long to wait at most before looking at the store again: changes that other processes
@@ -134,6 +138,7 @@ impl Config {
             trunk: "main".to_owned(),
             trunk_group: None,
             grace: Duration::from_hours(3),
+            follow_ups: FollowUps::shipped(),
             patience_with_store: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             drain: Duration::from_mins(2),
@@ -313,7 +318,7 @@ pub async fn call_now<C: Carrier>(
     };
     let taken = road.store.slots_of(patient, today).await?;
     // Planned slots keep their numbers, which are 1 to 4.
-    let free = (5..=99).find(|number| taken.iter().all(|slot| slot.number != *number));
+    let free = (5..=LAST_BY_HAND).find(|number| taken.iter().all(|slot| slot.number != *number));
     let Some(number) = free else { return Ok(Err(NotCalled::NoFreeSlot)) };
     let book = road.store.campaigns(now.timestamp).await?;
     let center = observed.health_center.id;
@@ -379,6 +384,7 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
             dial::Placed::Answered(line) => {
                 let talked = talk::hold(road, claim, interview, line).await;
                 let outcome = settle(&talked);
+                follow_up::after(road, claim, &talked).await;
                 track = Some(talked.track);
                 outcome
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
@@ -23,7 +24,7 @@ use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::Lease;
 use crate::worker::track::Track;
-use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
+use crate::worker::{LOOK_BACK, Road, Step, follow_up, rules, takes};
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -36,6 +37,8 @@ pub(super) struct Interview {
     observed: Vec<Observation>,
     /// An answer of this call was an emergency.
     alarmed: bool,
+    /// When a value is measured again, as the patient is told.
+    remeasure_at: Option<Timestamp>,
     /// The call's recording, if there is one.
     pub(super) track: Track,
 }
@@ -50,6 +53,10 @@ pub(super) struct Talked {
     pub(super) completion: Completion,
     /// An answer was an emergency: staff call now, and no machine.
     pub(super) alarmed: bool,
+    /// What was answered.
+    pub(super) answers: Vec<Entry>,
+    /// When a value of it is measured again, if it is to be.
+    pub(super) remeasure_at: Option<Timestamp>,
     /// The call's recording.
     pub(super) track: Track,
 }
@@ -68,6 +75,9 @@ pub(super) async fn prepare<C: Carrier>(
     let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
     let mut profile = profile(claim, now, &track, &road.config.terms);
+    let foreseen = follow_up::foreseen(road, &book, claim, now);
+    let remeasure_at = foreseen.as_ref().map(|(at, _)| *at);
+    profile.remeasure = foreseen.map(|(_, remeasure)| remeasure);
     profile.next_call = next_call(&book, claim, now, &road.config.terms);
     // No key is offered that would raise no alarm.
     let help = road.questionnaire.help.as_ref();
@@ -91,6 +101,7 @@ pub(super) async fn prepare<C: Carrier>(
         history,
         observed,
         alarmed: false,
+        remeasure_at,
         track,
     })
 }
@@ -256,7 +267,9 @@ impl Interview {
         }
         let (respondent, completion) = (self.session.respondent(), self.session.completion());
         self.track.ended(ended.disposition);
-        Talked { ended, respondent, completion, alarmed: self.alarmed, track: self.track }
+        let answers = self.session.transcript().to_vec();
+        let Self { alarmed, remeasure_at, track, .. } = self;
+        Talked { ended, respondent, completion, alarmed, answers, remeasure_at, track }
     }
 }
 
@@ -285,6 +298,7 @@ fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile 
             .map(|entry| (entry.question.clone(), entry.answer))
             .collect(),
         next_call: None,
+        remeasure: None,
         has_open_case: claim.has_open_case,
         today: now.date(),
         leave_message: false,
@@ -299,11 +313,13 @@ fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile 
 fn script(claim: &Claim, standing: &Terms) -> Script {
     let rule = claim.terms.as_ref().map_or(standing.short_script, |terms| terms.short_script);
     let day = (claim.slot.date - claim.episode.first_day).get_days() + 1;
-    let is_planned = claim.slot.kind == SlotKind::Planned;
-    if claim.slot.kind == SlotKind::Farewell {
-        return Script::Farewell;
+    match claim.slot.kind {
+        SlotKind::Remeasure => Script::Remeasure,
+        SlotKind::Farewell => Script::Farewell,
+        SlotKind::Recall => Script::Short,
+        SlotKind::Planned if rule.is_short(claim.slot.number, day) => Script::Short,
+        SlotKind::Planned | SlotKind::ByHand => Script::Full,
     }
-    if is_planned && rule.is_short(claim.slot.number, day) { Script::Short } else { Script::Full }
 }
 
 /// When the next planned call comes, if there is one before the observation ends.

@@ -15,7 +15,7 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::{Digit, Now};
 use mimamori::call::{Heard, Respondent};
 use mimamori::ivr::script::{Dialogue, Recorder};
-use mimamori::ivr::session::utterances;
+use mimamori::ivr::session::{Remeasure, utterances};
 use mimamori::ivr::{
     Answer, Catalog, Concern, Entry, Input, Output, Profile, Questionnaire, Script, Session,
     Utterance, YesNo,
@@ -312,6 +312,11 @@ fn profiles() -> impl Strategy<Value = Profile> {
             script: if short { Script::Short } else { Script::Full },
             next_call: has_next.then(|| date(2026, 11, 23).at(9, 0, 0, 0)),
             has_open_case: is_known && !has_next,
+            remeasure: has_oximeter.then(|| Remeasure {
+                question: "spo2".to_owned(),
+                range: 94..=95,
+                at: date(2026, 11, 22).at(10, 35, 0, 0),
+            }),
             ..Profile::invented()
         };
         if is_known {

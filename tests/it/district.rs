@@ -19,7 +19,7 @@ use mimamori::base::{Clock, Now, PhoneNumber};
 use mimamori::call::{Completion, Disposition, Respondent};
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::retry::SPACING;
-use mimamori::campaign::{Attempt, Policy, Slot, SlotState};
+use mimamori::campaign::{Attempt, Policy, Slot, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Case, Priority};
@@ -501,6 +501,7 @@ fn check(town: &Town, history: &History) {
         only_whole_reports_count(town, past);
         danger_is_told_at_once(past);
         the_closing_tells_what_comes(past);
+        what_follows_comes_once(past);
         who_is_not_reached_is_not_forgotten(past);
         there_is_one_open_case_at_a_time(past);
     }
@@ -529,7 +530,8 @@ fn no_call_comes_at_a_wrong_time(past: &Past) {
 }
 
 fn no_slot_is_left_open_or_called_too_often(town: &Town, past: &Past) {
-    assert_eq!(past.slots.len(), usize::try_from(town.days).unwrap() * CALL_TIMES.len());
+    let planned = past.slots.iter().filter(|slot| slot.kind == SlotKind::Planned);
+    assert_eq!(planned.count(), usize::try_from(town.days).unwrap() * CALL_TIMES.len());
     for slot in &past.slots {
         assert!(slot.state.is_final(), "{:?}: {slot:?}", past.temper());
         let counted = past
@@ -614,7 +616,11 @@ fn only_whole_reports_count(town: &Town, past: &Past) {
         if !is_complete {
             continue;
         }
-        let script = if slot.number == 1 { Script::Full } else { Script::Short };
+        let script = match (slot.kind, slot.number) {
+            (SlotKind::Remeasure, _) => Script::Remeasure,
+            (SlotKind::Planned, 1) => Script::Full,
+            _ => Script::Short,
+        };
         let conditions = |question: &Question| match (&question.ask_when_short, script) {
             (Some(conditions), Script::Short) => !conditions.is_empty(),
             _ => !question.ask_when.is_empty(),
@@ -716,7 +722,8 @@ fn the_closing_tells_what_comes(past: &Past) {
         let slot = past.slot_of(&told.attempt);
         let Some(call) = &told.call else { continue };
         let heard = |prompt: &str| call.seen.heard.iter().find(|label| label.starts_with(prompt));
-        let next = past.slots.iter().find(|other| other.due_from > slot.due_from);
+        let planned = past.slots.iter().filter(|other| other.kind == SlotKind::Planned);
+        let next = planned.clone().find(|other| other.due_from > slot.due_from);
         let next = next.map(|next| format!("closing_next:{}", civil(next.due_from)));
         if let Some(told) = heard("closing_next") {
             assert_eq!(Some(told), next.as_ref(), "{:?}", past.temper());
@@ -724,9 +731,48 @@ fn the_closing_tells_what_comes(past: &Past) {
         let is_last = heard("closing_last").is_some() || heard("closing_staff").is_some();
         assert!(!is_last || next.is_none(), "{:?}: not the last: {next:?}", past.temper());
         if heard("thanks").is_some() && heard("goodbye").is_some() {
-            let follows = heard("closing_next").or(heard("closing_desk")).is_some() || is_last;
+            let next = heard("closing_next").or(heard("closing_remeasure"));
+            let follows = next.or(heard("closing_desk")).is_some() || is_last;
             assert!(follows, "{:?}: nothing follows", past.temper());
         }
+    }
+}
+
+/// A low value is measured again, once, at the time that was told; and nothing follows from that.
+fn what_follows_comes_once(past: &Past) {
+    let is_low =
+        |entry: &Entry| entry.question == "spo2" && matches!(entry.answer, Answer::Number(94..=95));
+    let follow_ups = past.slots.iter().filter(|slot| slot.kind == SlotKind::Remeasure);
+    for slot in follow_ups.clone() {
+        let cause = past.slots.iter().find(|one| {
+            one.date == slot.date && one.number + 90 == slot.number && one.due_from < slot.due_from
+        });
+        let cause = cause.unwrap_or_else(|| panic!("{:?} follows from nothing", slot.number));
+        let mut entries = past.attempts_at(cause).flat_map(|told| &told.entries);
+        assert!(entries.any(is_low), "{:?}: nothing was low", past.temper());
+        for told in past.attempts_at(slot) {
+            assert!(told.entries.iter().all(|entry| entry.question == "spo2"));
+        }
+    }
+    for told in &past.attempts {
+        let Some(call) = &told.call else { continue };
+        let slot = past.slot_of(&told.attempt);
+        let said =
+            call.seen.heard.iter().find_map(|label| label.strip_prefix("closing_remeasure:"));
+        let Some(said) = said.filter(|_| told.attempt.disposition == Some(Disposition::Answered))
+        else {
+            continue;
+        };
+        assert_eq!(slot.kind, SlotKind::Planned, "measured again and again");
+        let mut kept = follow_ups.clone().map(|one| civil(one.due_from).to_string());
+        assert!(kept.any(|at| at == said), "{:?}: {said} was not kept", past.temper());
+    }
+    let recalls = past.slots.iter().filter(|slot| slot.kind == SlotKind::Recall);
+    for slot in recalls {
+        let day = past.attempts.iter().filter(|told| past.slot_of(&told.attempt).date == slot.date);
+        let last = day.filter_map(|told| told.attempt.ended_at).filter(|at| *at <= slot.due_from);
+        let quiet = last.max().unwrap() + Policy::shipped().after_emergency;
+        assert!(quiet <= slot.due_from + Duration::from_secs(1), "the line was to be free");
     }
 }
 
@@ -763,12 +809,19 @@ fn there_is_one_open_case_at_a_time(past: &Past) {
 fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
     for seed in seeds(&[2026]) {
         in_virtual_time(seed, async {
-            let town = Town::new(seed, 31, 7).await;
+            let town = Town::new(seed, 32, 7).await;
             let store = town.live().await;
             let history = History::read(&town, &store).await;
             assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
             check(&town, &history);
             assert!(town.told.lock().unwrap().len() >= 14, "both kinds of web reports, each day");
+            for kind in [SlotKind::Remeasure, SlotKind::Recall] {
+                let all = history.patients.iter().flat_map(|past| &past.slots);
+                let reached = all
+                    .filter(|slot| slot.kind == kind)
+                    .filter(|slot| matches!(slot.state, SlotState::Reported | SlotState::Partial));
+                assert!(reached.count() >= 7, "{kind:?}: hardly any");
+            }
         });
     }
 }
@@ -777,7 +830,7 @@ fn the_road_keeps_its_promises_for_a_week_among_all_kinds_of_people() {
 fn a_process_that_dies_loses_no_answer_and_repeats_and_forgets_no_call() {
     for seed in seeds(&[1, 2]) {
         in_virtual_time(seed, async {
-            let town = Town::new(seed, 30, 3).await;
+            let town = Town::new(seed, 31, 3).await;
             let store = town.live_and_die(&mut StdRng::seed_from_u64(seed)).await;
             let history = History::read(&town, &store).await;
             assert_eq!(store.health_drift().await.unwrap(), [], "健康状態一覧 has drifted");
@@ -808,7 +861,7 @@ fn a_seed_has_one_history() {
     for seed in seeds(&[3]) {
         let [one, other] = [(); 2].map(|()| {
             in_virtual_time(seed, async {
-                let town = Town::new(seed, 30, 1).await;
+                let town = Town::new(seed, 31, 1).await;
                 let store = town.live().await;
                 History::read(&town, &store).await.to_text()
             })

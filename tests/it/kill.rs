@@ -367,6 +367,7 @@ impl Village {
                 family_may_answer: one.persona.temper == Temper::Family,
                 answered: Vec::new(),
                 next_call: None,
+                remeasure: None,
                 has_open_case: false,
                 today: DAY,
                 leave_message: false,

@@ -88,6 +88,7 @@ impl World {
             family_may_answer: self.persona.temper == Temper::Family,
             answered: Vec::new(),
             next_call: None,
+            remeasure: None,
             has_open_case: false,
             today: self.today,
             leave_message: false,

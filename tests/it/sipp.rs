@@ -193,6 +193,7 @@ impl Center {
             family_may_answer: false,
             answered: Vec::new(),
             next_call: Some(date(2026, 11, 24).at(9, 0, 0, 0)),
+            remeasure: None,
             has_open_case: false,
             today: NOW.date(),
             leave_message: false,

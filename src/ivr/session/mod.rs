@@ -67,7 +67,7 @@ use crate::ivr::{Answer, Entry, Questionnaire, Script, Utterance};
 pub use crate::ivr::speech::utterances;
 
 pub use self::exchange::{Concern, Input, Message, Output};
-pub use self::profile::Profile;
+pub use self::profile::{Profile, Remeasure};
 
 /// No new question after this long.
 const CLOSES_AFTER: Duration = Duration::from_secs(450);
@@ -453,12 +453,22 @@ impl Session {
         let is_broken_off = matches!(first, "closing_silence" | "closing_time");
         let of_calls = match self.profile.next_call {
             _ if first == "closing_silence" => None,
+            _ if self.is_to_be_remeasured() => Some("closing_remeasure"),
             Some(_) => Some("closing_next"),
             None if is_broken_off || of_answers == Some("closing_desk") => None,
             None if self.profile.has_open_case => return vec!["closing_staff"],
             None => Some("closing_last"),
         };
         of_calls.into_iter().chain(of_answers).collect()
+    }
+
+    /// Whether this call brought a value that is measured again.
+    fn is_to_be_remeasured(&self) -> bool {
+        let Some(again) = &self.profile.remeasure else { return false };
+        let last = self.entries.iter().rfind(|entry| entry.question == again.question);
+        last.is_some_and(
+            |entry| matches!(entry.answer, Answer::Number(number) if again.range.contains(&number)),
+        )
     }
 }
 

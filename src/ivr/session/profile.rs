@@ -1,6 +1,7 @@
 //! What the interview must know of the patient and of the day.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use jiff::civil::{Date, DateTime};
 
@@ -33,6 +34,8 @@ pub struct Profile {
     pub answered: Vec<(String, Answer)>,
     /// When the next call comes, if one is planned.
     pub next_call: Option<DateTime>,
+    /// Which value of this call would be measured again, and when.
+    pub remeasure: Option<Remeasure>,
     /// Staff will call: a case is open.
     pub has_open_case: bool,
     /// The day of this call.
@@ -45,6 +48,17 @@ pub struct Profile {
     pub takes_help: bool,
     /// What the patient wants to say to the staff can be kept.
     pub takes_messages: bool,
+}
+
+/// A value that is measured again if it lies in a range.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Remeasure {
+    /// The question.
+    pub question: String,
+    /// From here to there, both included, in the unit of the keys.
+    pub range: RangeInclusive<i32>,
+    /// When the patient is called for it.
+    pub at: DateTime,
 }
 
 impl fmt::Debug for Profile {

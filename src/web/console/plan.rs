@@ -390,6 +390,7 @@ impl Shown<'_> {
         let (class, icon) = slot_shape(slot.state);
         html! {
             span.nowrap { (clock(slot.due_from)) "–" (clock(slot.due_to)) }
+            @if let Some(kind) = slot.kind.remark() { " " span.small { (self.viewer.tell(&kind)) } }
             " " (ui::badge(class, icon, self.viewer.tell(&slot.state.label())))
             @if let Some(reason) = &slot.reason { " " span.small { (self.viewer.tell(&reason_words(reason))) } }
             @if !one.attempts.is_empty() {

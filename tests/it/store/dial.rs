@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use jiff::civil::time;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::clock::civil;
+use mimamori::base::id::{PatientId, SlotId};
 use mimamori::base::{Clock, Now};
 use mimamori::call::{Completion, Disposition};
-use mimamori::campaign::{AttemptState, SlotState};
+use mimamori::campaign::{AttemptState, NewSlot, SlotKind, SlotState};
+use mimamori::escalation::Priority;
 use mimamori::ivr::Answer;
 use mimamori::observation::Channel;
-use mimamori::registry::{Actor, AuditEntry};
-use mimamori::store::{Claim, DatabaseTime, Dialing, Report, Store};
+use mimamori::registry::{Actor, AuditEntry, Episode};
+use mimamori::store::{Claim, DatabaseTime, Dialing, Evaluated, Report, Store};
 use mimamori::worker::clock_ahead;
 
-use crate::store::{Database, District, at, claimant, claims, entry, number, outcome, web_report};
+use crate::store::{
+    DAY, Database, District, at, claimant, claims, entry, number, outcome, web_report,
+};
 
 claims! {
     a_claim_brings_all_that_the_call_needs
@@ -27,6 +31,9 @@ claims! {
     two_claimers_never_get_the_same_attempt
     the_claim_walks_along_an_index
     a_clock_that_disagrees_is_found_out
+    a_value_is_measured_again_unless_it_was_reported_meanwhile
+    a_recall_is_made_while_the_case_is_open
+    what_follows_is_opened_once
 }
 
 async fn a_claim_brings_all_that_the_call_needs(database: Database) {
@@ -291,4 +298,97 @@ async fn a_clock_that_disagrees_is_found_out(database: Database) {
     store.set_dialing(&running, &entry).await.unwrap();
     assert_eq!(store.time().await.unwrap(), DatabaseTime::Written(None));
     assert_eq!(clock_ahead(store, &at_nine(-3_600_000)).await.unwrap(), None);
+}
+
+/// A slot that follows from a call that ended at five past nine.
+async fn follow_up(district: &District, n: u32, kind: SlotKind) -> (PatientId, SlotId) {
+    let (patient, episode) = district.admit(n).await;
+    let new = following(&episode, kind);
+    assert_eq!(district.store.open_slots(at(9, 5), &[new]).await.unwrap(), 1);
+    let slots = district.store.slots_of(patient.id, DAY).await.unwrap();
+    let [slot] = slots.as_slice() else { panic!("{slots:?}") };
+    assert_eq!((slot.kind, slot.number), (kind, 91));
+    district.attempt_at(slot.id, 1, number(n), at(9, 35)).await;
+    (patient.id, slot.id)
+}
+
+fn following(episode: &Episode, kind: SlotKind) -> NewSlot {
+    NewSlot {
+        episode: episode.id,
+        patient: episode.patient,
+        date: DAY,
+        number: 91,
+        due_from: at(9, 35),
+        due_to: at(10, 5),
+        kind,
+        campaign: None,
+        rest: None,
+    }
+}
+
+async fn a_value_is_measured_again_unless_it_was_reported_meanwhile(database: Database) {
+    let district = District::new(&database).await;
+    let spo2 = |answer| ("spo2".to_owned(), answer);
+    for (n, values, reported_at, expected) in [
+        (1, vec![spo2(Answer::Number(97))], at(9, 20), Some("Web入力済 09:20")),
+        // Before the call from which it follows.
+        (2, vec![spo2(Answer::Number(97))], at(9, 4), None),
+        // Not the value that is wanted.
+        (3, vec![], at(9, 20), None),
+        (4, vec![spo2(Answer::NotMeasured)], at(9, 20), None),
+    ] {
+        let (patient, slot) = follow_up(&district, n, SlotKind::Remeasure).await;
+        let mut report = web_report(reported_at, Completion::Complete);
+        report.values.extend(values);
+        let settled = district.store.report(reported_at, patient, &report).await.unwrap();
+        assert_eq!(settled, None, "it waits for one value, and for its time");
+        let claims = district.claim(at(9, 36)).await;
+        let (state, reason) = district.slot_state(slot).await;
+        match expected {
+            Some(text) => {
+                assert!(claims.is_empty(), "{n}");
+                assert_eq!((state, reason.as_deref()), (SlotState::Skipped, Some(text)));
+            }
+            None => assert_eq!((claims.len(), claims[0].slot.id), (1, slot), "{n}"),
+        }
+    }
+}
+
+async fn a_recall_is_made_while_the_case_is_open(database: Database) {
+    let district = District::new(&database).await;
+    let (_, _, attempt) = district.talking(9).await;
+    for (n, is_opened, is_resolved) in [(1, true, false), (2, true, true), (3, false, false)] {
+        let (patient, slot) = follow_up(&district, n, SlotKind::Recall).await;
+        if is_opened {
+            let fact = District::fact("dyspnea", Priority::P1, attempt, n);
+            let evaluated = Evaluated::default();
+            let change = district.store.add_facts(at(9, 5), patient, &[fact], &evaluated).await;
+            let case = change.unwrap().case().unwrap();
+            if is_resolved {
+                district.store.resolve_case(at(9, 30), case, "nurse", "対応済み").await.unwrap();
+            }
+        }
+        let claims = district.claim(at(9, 36)).await;
+        if is_opened && !is_resolved {
+            assert_eq!((claims.len(), claims[0].slot.id), (1, slot));
+            assert!(claims[0].has_open_case);
+        } else {
+            assert!(claims.is_empty(), "{n}");
+            let (state, reason) = district.slot_state(slot).await;
+            assert_eq!((state, reason.as_deref()), (SlotState::Skipped, Some("ケース対応済")));
+        }
+    }
+}
+
+async fn what_follows_is_opened_once(database: Database) {
+    let district = District::new(&database).await;
+    let (patient, episode) = district.admit(1).await;
+    let new = following(&episode, SlotKind::Remeasure);
+    for opened in [1, 0, 0] {
+        let again = NewSlot { due_from: at(9, 50), ..new.clone() };
+        let slots = if opened == 1 { [new.clone()] } else { [again] };
+        assert_eq!(district.store.open_slots(at(9, 5), &slots).await.unwrap(), opened);
+    }
+    let slots = district.store.slots_of(patient.id, DAY).await.unwrap();
+    assert_eq!((slots.len(), slots[0].due_from), (1, at(9, 35)));
 }
