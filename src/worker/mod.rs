@@ -9,6 +9,7 @@
 //! schedule   episodes → slots → attempts that are due
 //! dial       due attempts → calls                        at the pace of the trunk
 //! talk       a call ⇄ the dialogue → answers             each committed before the next question
+//! household  the same line → the next of those who share it
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
 //! welfare    silence → the 安否確認 list, cases           at the hours that the terms say
@@ -28,6 +29,7 @@ mod clock;
 mod deliver;
 mod dial;
 mod escalate;
+mod household;
 mod observe;
 mod progress;
 mod rescue;
@@ -369,6 +371,7 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         anyhow::Ok(may_place.then_some(interview))
     });
     let mut track = None;
+    let mut rest = None;
     let outcome = match ready.await.map_err(anyhow::Error::from).flatten() {
         Ok(None) => {
             info!(attempt = %claim.attempt.id, "the call is put back: it may not be placed any more");
@@ -379,7 +382,7 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
             dial::Placed::Answered(line) => {
                 let talked = talk::hold(road, claim, interview, line).await;
                 let outcome = settle(&talked);
-                track = Some(talked.track);
+                (track, rest) = (Some(talked.track), talked.line);
                 outcome
             }
             dial::Placed::Over(ended) => not_answered(&ended),
@@ -392,6 +395,12 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         }
     };
     dial::finish(road, claim, &outcome).await;
+    if let Some(line) = rest {
+        if let Some(track) = &mut track {
+            track.close();
+        }
+        household::go_on(road, claim.attempt.id, line).await;
+    }
     if let Some(track) = track {
         track.finish(road).await;
     }
@@ -417,7 +426,7 @@ fn not_answered(ended: &Ended) -> Outcome {
     }
 }
 
-fn settle(talked: &talk::Talked) -> Outcome {
+fn settle<L>(talked: &talk::Talked<L>) -> Outcome {
     let slot_after = match talked.completion {
         Completion::Complete => SlotState::Reported,
         // Somebody who was told to call for help must not be called away by a machine.
