@@ -104,6 +104,7 @@
 //! | **gather** | to collect the digits of one answer |
 //! | **disposition** | how the telephone part ended |
 //! | **respondent**, **completion** | who answered; how far the dialogue came |
+//! | **household** | those who share a telephone: one call, one after the other, each with a record |
 //! | **campaign**, **terms** | a programme of a centre; by what its patients are called, in versions that never change |
 //! | **slot** | what is owed to one patient, numbered within a date; any channel may meet it |
 //! | **attempt** | one try to reach a patient for a slot |

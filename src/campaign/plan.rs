@@ -118,7 +118,7 @@ pub struct Plan {
 
 /// Between two calls to one telephone that are planned for two patients, or for two slots of
 /// one. It holds ringing, a whole interview and [`SPACING`], so that neither waits for the other.
-const TURN: Duration = Duration::from_mins(10);
+pub const TURN: Duration = Duration::from_mins(10);
 
 /// Plans the slots that are open.
 ///

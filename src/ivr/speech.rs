@@ -6,7 +6,7 @@ use crate::ivr::questionnaire::{Kind, Need, Question, Unit};
 use crate::ivr::{Blank, Profile, Questionnaire, Utterance};
 
 /// The prompts that every interview may need, whatever the questionnaire.
-pub const FIXED: [&str; 44] = [
+pub const FIXED: [&str; 45] = [
     "opening",
     "recorded",
     "greeting",
@@ -51,6 +51,7 @@ pub const FIXED: [&str; 44] = [
     "closing_time",
     "goodbye",
     "not_recorded",
+    "next_person",
 ];
 
 /// What a call to a staff telephone says: a question for a key, and thanks for it.
@@ -63,7 +64,11 @@ impl Profile {
         let phone = || Blank::PhoneNumber(self.desk_phone.clone());
         let blanks = match prompt {
             "opening" => vec![Blank::HealthCenter(self.health_center.clone())],
-            "greeting" | "greeting_again" | "greeting_family" | "greeting_family_again" => {
+            "greeting"
+            | "greeting_again"
+            | "greeting_family"
+            | "greeting_family_again"
+            | "next_person" => {
                 vec![Blank::FamilyName(self.family_name.clone())]
             }
             // The number is said twice: nobody has a pen ready the first time.

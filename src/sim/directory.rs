@@ -38,6 +38,8 @@ pub struct Call {
 #[derive(Debug, Default)]
 pub struct Directory {
     residents: HashMap<PhoneNumber, Resident>,
+    /// Those who share a telephone with its resident.
+    housemates: HashMap<PhoneNumber, Vec<Private<(i8, i8)>>>,
     log: Mutex<Log>,
 }
 
@@ -53,7 +55,19 @@ struct Log {
 impl Directory {
     /// A directory of these telephones.
     pub fn new(residents: impl IntoIterator<Item = (PhoneNumber, Resident)>) -> Self {
-        Self { residents: residents.into_iter().collect(), log: Mutex::default() }
+        Self { residents: residents.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Others share a telephone, and take it in this order when they are asked for: month and day of
+    /// birth of each. They answer as the resident does.
+    #[must_use]
+    pub fn shared(
+        mut self,
+        number: PhoneNumber,
+        births: impl IntoIterator<Item = (i8, i8)>,
+    ) -> Self {
+        self.housemates.insert(number, births.into_iter().map(Private::new).collect());
+        self
     }
 
     /// Notes that a call arrives; `None` if there is no such number.
@@ -69,6 +83,7 @@ impl Directory {
         Some(Role {
             persona: resident.persona,
             birth: resident.birth.clone(),
+            housemates: self.housemates.get(callee).cloned().unwrap_or_default(),
             day: resident.first_day.until(today).map_or(0, |span| span.get_days()),
             nth_call: *nth_call,
         })

@@ -41,6 +41,8 @@ pub struct Role {
     pub persona: Persona,
     /// Month and day of the patient's birth.
     pub birth: Private<(i8, i8)>,
+    /// Of those who share the telephone, in turn.
+    pub housemates: Vec<Private<(i8, i8)>>,
     /// The day of the episode, 0 for the first.
     pub day: i32,
     /// The number of the call on this day, 1 for the first.
@@ -271,6 +273,9 @@ impl Callee {
     fn on_heard(&mut self, now: Instant, label: String) {
         self.last_sound = Some(now);
         let is_about_keys = label.starts_with("keys_");
+        if label.starts_with("next_person") {
+            return self.hand_on(now, label);
+        }
         let ask = ask_of(&label);
         self.seen.heard.push(label);
         if !self.listens(now) || is_about_keys {
@@ -292,6 +297,17 @@ impl Callee {
         if self.temper().touch().barges_in {
             self.plan_keys(now);
         }
+    }
+
+    /// Somebody else of the household is asked for: they take the telephone, or nobody does.
+    fn hand_on(&mut self, now: Instant, label: String) {
+        self.seen.heard.push(label);
+        if self.role.housemates.is_empty() {
+            return self.schedule(now + Duration::from_secs(1), Output::HangUp);
+        }
+        self.role.birth = self.role.housemates.remove(0);
+        self.questions.clear();
+        self.tries.clear();
     }
 
     fn on_quiet(&mut self, now: Instant) {
@@ -465,7 +481,13 @@ mod tests {
 
     fn callee(temper: Temper) -> Callee {
         let persona = Persona { temper, seed: 4 };
-        Callee::new(Role { persona, birth: (7, 5).into(), day: 0, nth_call: 1 })
+        Callee::new(Role {
+            persona,
+            birth: (7, 5).into(),
+            housemates: Vec::new(),
+            day: 0,
+            nth_call: 1,
+        })
     }
 
     /// Plays a script such as `ring 5 say:ask_dyspnea 2 quiet 10`: words happen at once, numbers

@@ -11,10 +11,11 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use crate::base::clock::civil;
 use crate::base::id::{AttemptId, PatientId, SlotId};
+use crate::campaign::plan::TURN;
 use crate::campaign::programme::{Caps, State};
 use crate::campaign::retry::SPACING;
 use crate::campaign::window::{EARLIEST, LATEST};
-use crate::campaign::{Attempt, Book, Slot, Terms};
+use crate::campaign::{Attempt, AttemptState, Book, Slot, Terms};
 use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
@@ -25,7 +26,7 @@ use crate::store::installation;
 use crate::store::pause::{hold_of_slot, pauses_of, skip_for};
 use crate::store::registry::{center_of, episode_by_id, health_centers, patient, time_of_day};
 use crate::store::row::{self, Fields, millis, select_answers, select_attempts, select_slots};
-use crate::store::schedule::drop_due_attempt;
+use crate::store::schedule::{drop_due_attempt, emergency_of};
 use crate::store::{Dialect, Store, StoreError, Topic};
 
 /// Who claims, and on which terms.
@@ -68,7 +69,18 @@ pub struct Claim {
     pub pauses: Vec<RangeInclusive<Date>>,
     /// Other slots from this day on that are settled already, by date and number.
     pub settled: Vec<(Date, u8)>,
+    /// The attempt whose call goes on with this one, on the same line.
+    pub continues: Option<AttemptId>,
 }
+
+/// The call that is about to end, and on whose line another of the household may be asked.
+struct Before {
+    patient: PatientId,
+    phone: String,
+}
+
+/// An answer of the highest priority so lately is a matter for staff, and for no call in passing.
+const LATELY: Duration = Duration::from_hours(24);
 
 impl Store {
     /// Claims up to `limit` due attempts, so that no other worker dials them.
@@ -94,7 +106,7 @@ impl Store {
         }
         // Each turn of the loop settles one attempt for good, so it comes to an end.
         while claims.len() < limit as usize {
-            match self.claim_one(now, claimant).await {
+            match self.claim_one(now, claimant, None).await {
                 Ok(Turn::Claimed(claim)) => claims.push(*claim),
                 Ok(Turn::Skipped) => {}
                 Ok(Turn::NothingDue) => break,
@@ -107,6 +119,76 @@ impl Store {
             }
         }
         Ok(claims)
+    }
+
+    /// Whether somebody else is to be asked on the line of this attempt, once its call has come to
+    /// its end: another patient with the same first number has a call due, or one that only waits
+    /// for this one to be over.
+    pub async fn household_waits(
+        &self,
+        now: Timestamp,
+        claimant: &Claimant,
+        attempt: AttemptId,
+    ) -> Result<bool, StoreError> {
+        let mut session = self.read().await?;
+        let connection = session.connection();
+        let before = before(connection, attempt).await?;
+        let book = self.book(connection, now).await?;
+        let open = open_now(connection, now, &book, claimant).await?;
+        Ok(household(connection, SQLITE_HOUSEHOLD, now, &before, &open).await?.is_some())
+    }
+
+    /// Claims the attempt at the next one of the household, on the line of the attempt that was
+    /// just finished: as in [`Self::claim_due`], but that the number was called a moment ago, and
+    /// that the attempt is answered from the start.
+    pub async fn claim_next_in_household(
+        &self,
+        now: Timestamp,
+        claimant: &Claimant,
+        after: AttemptId,
+    ) -> Result<Option<Claim>, StoreError> {
+        if !(EARLIEST..LATEST).contains(&civil(now).time()) {
+            return Ok(None);
+        }
+        loop {
+            match self.claim_one(now, claimant, Some(after)).await {
+                Ok(Turn::Claimed(claim)) => return Ok(Some(*claim)),
+                Ok(Turn::Skipped) => {}
+                // Another node has called the same number, or the same patient, meanwhile.
+                Ok(Turn::NothingDue) | Err(StoreError::Conflict { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Puts back a call that went on from another's, if nobody took part in it: it was no attempt.
+    /// It waits again, and the number is left alone for a while.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] if the attempt is not under way, or something was answered.
+    pub async fn put_back_unheard(
+        &self,
+        now: Timestamp,
+        attempt: AttemptId,
+        node: &str,
+    ) -> Result<(), StoreError> {
+        const BACK: &str = "update attempt set state = 'due', node = null, lease_until = null, \
+            dialed_at = null, answered_at = null, trunk = null, continues = null, due_at = $3 \
+            where id = $1 and node = $2 and state = 'talking' and continues is not null \
+            and not exists (select 1 from answer w where w.attempt_id = attempt.id) \
+            returning slot_id";
+        const DUE: &str = "update slot set state = 'due' where id = $1 and state = 'in_progress'";
+        let mut session = self.write().await?;
+        let row = sqlx::query(BACK)
+            .bind(attempt.to_string())
+            .bind(node)
+            .bind(millis(now + SPACING))
+            .fetch_optional(session.connection())
+            .await?;
+        let Some(row) = row else { return Err(StoreError::Stale { what: "attempt" }) };
+        let slot: SlotId = Fields::new("attempt", &row).parsed("slot_id")?;
+        sqlx::query(DUE).bind(slot.to_string()).execute(session.connection()).await?;
+        session.commit(&[Topic::Over]).await
     }
 
     /// Whether a claimed call may still be placed, asked just before it is: nobody has stopped
@@ -236,8 +318,97 @@ const SQLITE_CANDIDATE: &str = select_candidate!("");
 // another channel is either seen here or waits until the call is committed.
 const POSTGRES_CANDIDATE: &str = select_candidate!(" for no key update of a, s, p skip locked");
 
+/// What must hold of the attempt at the next one of a household: all but what concerns the line,
+/// which is there. A condition that is new to the claim must find its place here, too.
+macro_rules! but_for_the_line {
+    (Due $due:literal InSlot $in_slot:literal InHours $in_hours:literal Wanted $wanted:literal
+        PhoneFree $free:literal PhoneRested $rested:literal PatientFree $patient_free:literal
+        CampaignOpen $open:literal) => {
+        concat!($in_slot, " and ", $in_hours, " and ", $patient_free, " and ", $open)
+    };
+}
+
+/// The attempt at the next one of a household. $3 the number, $4 who was just asked, $6 until when
+/// a first attempt may be due: it was planned behind the call that goes on.
+macro_rules! select_household {
+    ($lock:literal) => {
+        concat!(
+            "select a.id, a.slot_id, a.patient_id",
+            attempts_to_dial!(),
+            conditions!(but_for_the_line),
+            " and a.state = 'due' and a.phone = $3 and a.patient_id <> $4 \
+             and (a.due_at <= $1 or (a.number = 1 and a.due_at <= $6)) \
+             and a.phone = (select f.number from patient_phone f \
+             where f.patient_id = a.patient_id and f.consent = 'given' \
+             order by f.position limit 1) \
+             order by a.priority, a.due_at, a.id limit 1",
+            $lock
+        )
+    };
+}
+
+const SQLITE_HOUSEHOLD: &str = select_household!("");
+const POSTGRES_HOUSEHOLD: &str = select_household!(" for no key update of a, s, p skip locked");
+
+/// The attempt that a call goes on from.
+async fn before(connection: &mut AnyConnection, attempt: AttemptId) -> Result<Before, StoreError> {
+    const ONE: &str = "select a.phone, a.patient_id from attempt a where a.id = $1";
+    let row = sqlx::query(ONE).bind(attempt.to_string()).fetch_one(connection).await?;
+    let fields = Fields::new("attempt", &row);
+    Ok(Before { patient: fields.parsed("patient_id")?, phone: fields.text("phone")?.to_owned() })
+}
+
+/// The campaigns that may place a call, as the statements take them.
+async fn open_now(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    book: &Book,
+    claimant: &Claimant,
+) -> Result<String, StoreError> {
+    let centers = health_centers(connection).await?;
+    let group = claimant.trunk_group.as_deref();
+    let ways = ways_of_campaigns(connection, now, book, &centers, Some(&[group])).await?;
+    Ok(open_ones(&ways))
+}
+
+async fn household(
+    connection: &mut AnyConnection,
+    statement: &'static str,
+    now: Timestamp,
+    before: &Before,
+    open: &str,
+) -> Result<Option<Candidate>, StoreError> {
+    let row = sqlx::query(statement)
+        .bind(millis(now))
+        .bind(time_of_day(civil(now).time()))
+        .bind(before.phone.as_str())
+        .bind(before.patient.to_string())
+        .bind(open)
+        .bind(millis(now + TURN))
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(candidate) = row.as_ref().map(candidate).transpose()? else { return Ok(None) };
+    let emergency = emergency_of(connection, candidate.patient, now - LATELY).await?;
+    Ok(emergency.is_none().then_some(candidate))
+}
+
+fn candidate(row: &AnyRow) -> Result<Candidate, StoreError> {
+    let fields = Fields::new("attempt", row);
+    Ok(Candidate {
+        attempt: fields.parsed("id")?,
+        slot: fields.parsed("slot_id")?,
+        patient: fields.parsed("patient_id")?,
+    })
+}
+
 impl Store {
-    async fn claim_one(&self, now: Timestamp, claimant: &Claimant) -> Result<Turn, StoreError> {
+    /// One look for an attempt that is due; on the line of another, if a call goes on.
+    async fn claim_one(
+        &self,
+        now: Timestamp,
+        claimant: &Claimant,
+        after: Option<AttemptId>,
+    ) -> Result<Turn, StoreError> {
         let mut session = self.write().await?;
         let connection = session.connection();
         // Locked, so that no two nodes take the last call that a cap allows.
@@ -247,13 +418,19 @@ impl Store {
             return Ok(Turn::NothingDue);
         }
         let book = self.book(connection, now).await?;
-        let centers = health_centers(connection).await?;
-        let group = claimant.trunk_group.as_deref();
-        let ways = ways_of_campaigns(connection, now, &book, &centers, Some(&[group])).await?;
-        let open = open_ones(&ways);
-        let Some(candidate) = self.candidate(connection, now, claimant, &open).await? else {
-            return Ok(Turn::NothingDue);
+        let open = open_now(connection, now, &book, claimant).await?;
+        let found = match after {
+            None => self.candidate(connection, now, claimant, &open).await?,
+            Some(after) => {
+                let statement = match self.dialect {
+                    Dialect::Sqlite => SQLITE_HOUSEHOLD,
+                    Dialect::Postgres => POSTGRES_HOUSEHOLD,
+                };
+                let before = before(connection, after).await?;
+                household(connection, statement, now, &before, &open).await?
+            }
         };
+        let Some(candidate) = found else { return Ok(Turn::NothingDue) };
         if let Some(hold) = hold_of_slot(connection, candidate.slot).await? {
             skip_for(connection, now, candidate.slot, hold).await?;
             session.commit(&[Topic::Over]).await?;
@@ -271,9 +448,9 @@ impl Store {
             session.commit(&[Topic::Over]).await?;
             return Ok(Turn::Skipped);
         }
-        take(connection, now, claimant, &candidate).await?;
+        take(connection, now, claimant, &candidate, after).await?;
         let claim = match load(connection, &candidate, &book).await {
-            Ok(claim) => claim,
+            Ok(claim) => Claim { continues: after, ..claim },
             Err(StoreError::Corrupt { table, column }) => {
                 // A row that nobody can read must not stand in the way of all others; staff call.
                 drop(session);
@@ -304,13 +481,7 @@ impl Store {
             .bind(open)
             .fetch_optional(connection)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let fields = Fields::new("attempt", &row);
-        Ok(Some(Candidate {
-            attempt: fields.parsed("id")?,
-            slot: fields.parsed("slot_id")?,
-            patient: fields.parsed("patient_id")?,
-        }))
+        row.as_ref().map(candidate).transpose()
     }
 
     fn select_candidate(&self) -> &'static str {
@@ -462,22 +633,29 @@ async fn give_up(
     Ok(())
 }
 
-/// Writes down, before anything is sent, that this claimant dials.
+/// Writes down, before anything is sent, that this claimant dials; or that it talks already, on the
+/// line of another attempt.
 async fn take(
     connection: &mut AnyConnection,
     now: Timestamp,
     claimant: &Claimant,
     candidate: &Candidate,
+    after: Option<AttemptId>,
 ) -> Result<(), StoreError> {
-    const TAKE: &str = "update attempt set state = 'dialing', node = $2, lease_until = $3, \
-        dialed_at = $4, trunk = $5 where id = $1 and state = 'due'";
+    const TAKE: &str = "update attempt set state = $6, node = $2, lease_until = $3, \
+        dialed_at = $4, trunk = $5, answered_at = $7, continues = $8 \
+        where id = $1 and state = 'due'";
     const BEGIN: &str = "update slot set state = 'in_progress' where id = $1 and state = 'due'";
+    let state = if after.is_some() { AttemptState::Talking } else { AttemptState::Dialing };
     let taken = sqlx::query(TAKE)
         .bind(candidate.attempt.to_string())
         .bind(claimant.node.as_str())
         .bind(millis(now + claimant.lease))
         .bind(millis(now))
         .bind(claimant.trunk.as_str())
+        .bind(state.as_str())
+        .bind(after.is_some().then(|| millis(now)))
+        .bind(after.map(|id| id.to_string()))
         .execute(&mut *connection)
         .await?;
     let begun = sqlx::query(BEGIN).bind(candidate.slot.to_string()).execute(connection).await?;
@@ -538,6 +716,7 @@ async fn load(
             .map(|pause| pause.first_day..=pause.last_day)
             .collect(),
         settled: settled.iter().map(date_and_number).collect::<Result<_, _>>()?,
+        continues: None,
     })
 }
 

@@ -26,15 +26,20 @@ pub(super) async fn turn<C: Carrier>(
     if capacity == 0 {
         return Ok(Vec::new());
     }
-    let claimant = Claimant {
+    let claimant = claimant(road, only);
+    Ok(road.store.claim_due(now.timestamp, &claimant, capacity).await?)
+}
+
+/// Who claims here.
+pub(super) fn claimant<C>(road: &Road<C>, only: Option<PatientId>) -> Claimant {
+    Claimant {
         node: road.config.node.clone(),
         lease: road.config.lease,
         grace: road.config.grace,
         only,
         trunk: road.config.trunk.clone(),
         trunk_group: road.config.trunk_group.clone(),
-    };
-    Ok(road.store.claim_due(now.timestamp, &claimant, capacity).await?)
+    }
 }
 
 /// Keeps calls apart at the moment when they are placed. Claims are paced, too, but one call is

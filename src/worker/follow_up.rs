@@ -11,7 +11,7 @@ use crate::ivr::session::Remeasure;
 use crate::ivr::{Answer, Entry};
 use crate::store::{Claim, StoreError};
 use crate::worker::Road;
-use crate::worker::talk::Talked;
+use crate::worker::talk::Given;
 
 /// What a value of the call would bring, as the patient is told; `None` if it brings nothing.
 pub(super) fn foreseen<C>(
@@ -33,17 +33,17 @@ pub(super) fn foreseen<C>(
 
 /// Opens the slot that follows from the call. If that cannot be stored, staff have the case that
 /// the same answer opened.
-pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, talked: &Talked) {
-    if let Err(error) = open(road, claim, talked).await {
+pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, given: &Given) {
+    if let Err(error) = open(road, claim, given).await {
         warn!(attempt = %claim.attempt.id, %error, "a call that should follow is not planned");
     }
 }
 
-async fn open<C>(road: &Road<C>, claim: &Claim, talked: &Talked) -> Result<(), StoreError> {
+async fn open<C>(road: &Road<C>, claim: &Claim, given: &Given) -> Result<(), StoreError> {
     let now = road.clock.now().timestamp;
     // Most calls bring nothing, and need no look at the store.
-    let value = value_of(&talked.answers, &road.config.follow_ups.question);
-    if !talked.alarmed && !road.config.follow_ups.wants_remeasure(value) {
+    let value = value_of(&given.answers, &road.config.follow_ups.question);
+    if !given.alarmed && !road.config.follow_ups.wants_remeasure(value) {
         return Ok(());
     }
     let book = road.store.campaigns(now).await?;
@@ -51,8 +51,8 @@ async fn open<C>(road: &Road<C>, claim: &Claim, talked: &Talked) -> Result<(), S
     let call = Call {
         ended_at: now,
         value,
-        alarmed: talked.alarmed,
-        remeasure_at: talked.remeasure_at,
+        alarmed: given.alarmed,
+        remeasure_at: given.remeasure_at,
         after_emergency: terms.terms.retry.after_emergency,
         window,
         campaign: terms.key,

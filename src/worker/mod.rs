@@ -9,6 +9,7 @@
 //! schedule   episodes → slots → attempts that are due
 //! dial       due attempts → calls                        at the pace of the trunk
 //! talk       a call ⇄ the dialogue → answers             each committed before the next question
+//! household  the same line → the next of those who share it
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
 //! welfare    silence → the 安否確認 list, cases           at the hours that the terms say
@@ -29,6 +30,7 @@ mod deliver;
 mod dial;
 mod escalate;
 mod follow_up;
+mod household;
 mod observe;
 mod progress;
 mod rescue;
@@ -374,6 +376,7 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         anyhow::Ok(may_place.then_some(interview))
     });
     let mut track = None;
+    let mut rest = None;
     let outcome = match ready.await.map_err(anyhow::Error::from).flatten() {
         Ok(None) => {
             info!(attempt = %claim.attempt.id, "the call is put back: it may not be placed any more");
@@ -384,8 +387,8 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
             dial::Placed::Answered(line) => {
                 let talked = talk::hold(road, claim, interview, line).await;
                 let outcome = settle(&talked);
-                follow_up::after(road, claim, &talked).await;
-                track = Some(talked.track);
+                follow_up::after(road, claim, &talked.given).await;
+                (track, rest) = (Some(talked.track), talked.line);
                 outcome
             }
             dial::Placed::Over(ended) => not_answered(&ended),
@@ -398,6 +401,12 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         }
     };
     dial::finish(road, claim, &outcome).await;
+    if let Some(line) = rest {
+        if let Some(track) = &mut track {
+            track.close();
+        }
+        household::go_on(road, claim.attempt.id, line).await;
+    }
     if let Some(track) = track {
         track.finish(road).await;
     }
@@ -423,11 +432,11 @@ fn not_answered(ended: &Ended) -> Outcome {
     }
 }
 
-fn settle(talked: &talk::Talked) -> Outcome {
+fn settle<L>(talked: &talk::Talked<L>) -> Outcome {
     let slot_after = match talked.completion {
         Completion::Complete => SlotState::Reported,
         // Somebody who was told to call for help must not be called away by a machine.
-        _ if talked.alarmed => SlotState::Partial,
+        _ if talked.given.alarmed => SlotState::Partial,
         // The plan decides what follows.
         _ => SlotState::Due,
     };

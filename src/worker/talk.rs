@@ -6,12 +6,14 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, warn};
 
 use crate::base::Now;
 use crate::base::clock::civil;
-use crate::call::{Carrier, Clip, Completion, Ended, Line, LineEvent, Respondent};
+use crate::call::{
+    Carrier, Clip, Completion, Disposition, Ended, Line, LineEvent, Respondent, Timeline,
+};
 use crate::campaign::{Book, NewSlot, SlotKind, Terms};
 use crate::escalation::RuleSet;
 use crate::escalation::evaluate::{PatientFacts, concern, evaluate};
@@ -22,9 +24,12 @@ use crate::observation::{Channel, Observation};
 use crate::prompt::Pace;
 use crate::registry::PhoneRole;
 use crate::store::Claim;
-use crate::worker::dial::Lease;
+use crate::worker::dial::{Lease, claimant};
 use crate::worker::track::Track;
 use crate::worker::{LOOK_BACK, Road, Step, follow_up, rules, takes};
+
+/// How long a call that is about to end waits for word of the household.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -39,26 +44,36 @@ pub(super) struct Interview {
     alarmed: bool,
     /// When a value is measured again, as the patient is told.
     remeasure_at: Option<Timestamp>,
+    /// Another of the household is to be asked on the same line.
+    goes_on: bool,
     /// The call's recording, if there is one.
     pub(super) track: Track,
 }
 
 /// What the dialogue came to.
-pub(super) struct Talked {
+pub(super) struct Talked<L> {
     /// How the telephone part ended.
     pub(super) ended: Ended,
     /// Who answered.
     pub(super) respondent: Respondent,
     /// How far the dialogue came.
     pub(super) completion: Completion,
-    /// An answer was an emergency: staff call now, and no machine.
-    pub(super) alarmed: bool,
     /// What was answered.
-    pub(super) answers: Vec<Entry>,
-    /// When a value of it is measured again, if it is to be.
-    pub(super) remeasure_at: Option<Timestamp>,
+    pub(super) given: Given,
     /// The call's recording.
     pub(super) track: Track,
+    /// The line, if another of the household is to be asked on it.
+    pub(super) line: Option<L>,
+}
+
+/// What was answered in a call, as far as other calls follow from it.
+pub(super) struct Given {
+    /// The answers.
+    pub(super) answers: Vec<Entry>,
+    /// One was an emergency: staff call now, and no machine.
+    pub(super) alarmed: bool,
+    /// When a value is measured again, if it is to be.
+    pub(super) remeasure_at: Option<Timestamp>,
 }
 
 /// Makes everything ready that the interview may need, before the telephone rings.
@@ -71,7 +86,11 @@ pub(super) async fn prepare<C: Carrier>(
     now: Now,
 ) -> anyhow::Result<Interview> {
     takes::refresh(&road.store, &road.library).await?;
-    let track = Track::prepare(road, claim, now).await;
+    // The recording of a line that goes on is another's.
+    let track = match claim.continues {
+        None => Track::prepare(road, claim, now).await,
+        Some(_) => Track::none(),
+    };
     let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
     let mut profile = profile(claim, now, &track, &road.config.terms);
@@ -94,8 +113,13 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
+    let questionnaire = Arc::clone(&road.questionnaire);
     Ok(Interview {
-        session: Session::new(Arc::clone(&road.questionnaire), profile),
+        session: match claim.continues {
+            None => Session::new(questionnaire, profile),
+            Some(_) => Session::following(questionnaire, profile),
+        },
+        goes_on: false,
         pace,
         rules: Arc::new(rules),
         history,
@@ -112,7 +136,7 @@ pub(super) async fn hold<C: Carrier>(
     claim: &Claim,
     mut interview: Interview,
     mut line: C::Line,
-) -> Talked {
+) -> Talked<C::Line> {
     let attempt = claim.attempt.id;
     let patient = claim.patient.id;
     let mut lease = Lease::new(road);
@@ -122,7 +146,8 @@ pub(super) async fn hold<C: Carrier>(
         // Do all that the session asks for before hearing anything new.
         let deadline = loop {
             match interview.session.poll_output() {
-                Output::Say(said) => {
+                Output::Say(mut said) => {
+                    interview.leave_out_goodbye(road, claim, &mut said).await;
                     line.play(interview.clips(road, &said));
                     interview.track.said(&said);
                     road.progress.tell(attempt, patient, Step::Saying(said));
@@ -143,6 +168,14 @@ pub(super) async fn hold<C: Carrier>(
                 }
                 Output::BeginMessage => interview.track.begin_message(),
                 Output::EndMessage(message) => interview.track.end_message(message),
+                Output::HangUp if interview.goes_on => {
+                    let timeline =
+                        Timeline { ended: Some(road.clock.now().timestamp), ..Timeline::default() };
+                    let disposition = Disposition::Answered;
+                    let ended = Ended { disposition, code: None, timeline };
+                    let talked = interview.end(road, claim, ended).await;
+                    return Talked { line: Some(line), ..talked };
+                }
                 Output::HangUp => {
                     interview.track.hang_up();
                     line.hang_up();
@@ -183,6 +216,29 @@ pub(super) async fn hold<C: Carrier>(
 }
 
 impl Interview {
+    /// Takes the farewell out of the words that close the call, if another of the household is to
+    /// be asked on the same line. Who was told to call for help must have the line free.
+    async fn leave_out_goodbye<C>(
+        &mut self,
+        road: &Road<C>,
+        claim: &Claim,
+        said: &mut Vec<Utterance>,
+    ) {
+        let is_closing = said.len() > 1 && said.last().is_some_and(|it| it.prompt == "goodbye");
+        let is_complete = self.session.completion() == Completion::Complete;
+        if !is_closing || !is_complete || self.alarmed || claim.slot.kind == SlotKind::ByHand {
+            return;
+        }
+        let now = road.clock.now().timestamp;
+        let claimant = claimant(road, None);
+        let waits = road.store.household_waits(now, &claimant, claim.attempt.id);
+        // Whatever is wrong with the store, this call comes to its end.
+        if matches!(timeout(PATIENCE, waits).await, Ok(Ok(true))) {
+            said.pop();
+            self.goes_on = true;
+        }
+    }
+
     fn clips<C>(&self, road: &Road<C>, said: &[Utterance]) -> Vec<Arc<Clip>> {
         said.iter()
             .filter_map(|utterance| {
@@ -249,7 +305,7 @@ impl Interview {
     }
 
     /// Stores what the session still wants to store once the far end is gone.
-    async fn end<C>(mut self, road: &Road<C>, claim: &Claim, ended: Ended) -> Talked {
+    async fn end<C, L>(mut self, road: &Road<C>, claim: &Claim, ended: Ended) -> Talked<L> {
         loop {
             match self.session.poll_output() {
                 Output::Record(entry) => {
@@ -269,7 +325,8 @@ impl Interview {
         self.track.ended(ended.disposition);
         let answers = self.session.transcript().to_vec();
         let Self { alarmed, remeasure_at, track, .. } = self;
-        Talked { ended, respondent, completion, alarmed, answers, remeasure_at, track }
+        let given = Given { answers, alarmed, remeasure_at };
+        Talked { ended, respondent, completion, given, track, line: None }
     }
 }
 
@@ -281,11 +338,16 @@ fn far() -> Instant {
 fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile {
     let patient = &claim.patient;
     let born = patient.birth_date.expose();
-    let family_name = patient.kana.expose().split([' ', '　']).next().unwrap_or_default();
+    // Within a household the family name tells nobody who is meant.
+    let mut names = patient.kana.expose().split([' ', '　']);
+    let family_name = match claim.continues {
+        None => names.next().unwrap_or_default().to_owned(),
+        Some(_) => names.collect(),
+    };
     Profile {
         health_center: claim.health_center.kana.clone(),
         desk_phone: claim.health_center.desk_phone.clone(),
-        family_name: family_name.to_owned().into(),
+        family_name: family_name.into(),
         birth: (born.month(), born.day()).into(),
         has_thermometer: patient.has_thermometer,
         has_oximeter: patient.has_oximeter,

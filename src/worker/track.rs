@@ -78,6 +78,19 @@ impl Track {
         }))
     }
 
+    /// No recording.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// From here on somebody else is on the line: nothing more is kept.
+    pub(super) fn close(&mut self) {
+        if let Some(running) = &mut self.0 {
+            running.tape.reel.mute(Lane::Ours);
+            running.tape.reel.mute(Lane::Theirs);
+        }
+    }
+
     /// What the carrier is to feed.
     pub(super) fn tap(&mut self) -> Option<Tap> {
         self.0.as_mut().and_then(|running| running.tap.take())

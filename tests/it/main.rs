@@ -15,6 +15,7 @@ mod dialogue;
 mod district;
 mod ears;
 mod health;
+mod household;
 mod import;
 mod kill;
 mod kill_at_each_key;

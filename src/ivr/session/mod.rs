@@ -111,6 +111,8 @@ pub struct Session {
     closes_at: Option<Instant>,
     /// The call ends here at the latest.
     ends_at: Option<Instant>,
+    /// Somebody else of the household was asked on this line just now.
+    follows: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -179,7 +181,15 @@ impl Session {
             offered: false,
             closes_at: None,
             ends_at: None,
+            follows: false,
         }
+    }
+
+    /// A dialogue with the next one of a household, on the line on which another was asked just
+    /// now: it does not wait for a voice, and tells whom it wants to speak with. All else is as in
+    /// any call.
+    pub fn following(questionnaire: Arc<Questionnaire>, profile: Profile) -> Self {
+        Self { follows: true, ..Self::new(questionnaire, profile) }
     }
 
     /// Feeds one input. Follow it with [`Self::poll_output`] until [`Output::Wait`].
@@ -254,10 +264,13 @@ impl Session {
     // --- inputs
 
     fn on_answered(&mut self, now: Instant) {
-        self.stage = Stage::Hearing;
-        self.opening.listen(now);
         self.closes_at = Some(now + CLOSES_AFTER);
         self.ends_at = Some(now + ENDS_AFTER);
+        if self.follows {
+            return self.greet(now);
+        }
+        self.stage = Stage::Hearing;
+        self.opening.listen(now);
     }
 
     fn on_digit(&mut self, now: Instant, digit: Digit) {

@@ -124,6 +124,7 @@ impl Session {
         };
         let mut prompts = match self.opening.rung {
             // A machine, or what screens calls for the patient, hears the same words again.
+            0 if self.follows => vec!["next_person", full],
             0 | 1 if self.opening.is_long => vec!["opening", full],
             0 => vec!["opening", full],
             1 => vec!["opening", again],

@@ -1,0 +1,305 @@
+//! People who share a telephone: one call, one after the other, each with a record of their own.
+#![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{Date, date, time};
+use mimamori::base::clock::timestamp;
+use mimamori::base::{Digit, Now, PhoneNumber};
+use mimamori::call::{Completion, Disposition, Respondent};
+use mimamori::campaign::plan::Precedence;
+use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
+use mimamori::escalation::rule::RuleBook;
+use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Session};
+use mimamori::prompt::Library;
+use mimamori::registry::arrangement::Channel;
+use mimamori::registry::{Arrangement, Episode, Patient, PhoneRole};
+use mimamori::sim::VirtualCarrier;
+use mimamori::sim::clock::starting_at;
+use mimamori::sim::directory::{Directory, Resident};
+use mimamori::sim::district::{self, District};
+use mimamori::store::{AttemptOfDay, Claimant, Store, StoreError};
+use mimamori::worker::{self, Progress, Road};
+use tokio::sync::watch;
+
+use crate::store::{Database, at, claims, outcome};
+
+claims! {
+    the_next_of_a_household_is_claimed_on_the_same_line
+    who_was_not_heard_waits_and_nothing_counts
+}
+
+const DAY: Date = date(2026, 11, 23);
+
+/// Asks the session for all that it wants to do now.
+fn outputs(session: &mut Session) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    loop {
+        match session.poll_output() {
+            Output::Wait(_) => return outputs,
+            other => outputs.push(other),
+        }
+    }
+}
+
+#[test]
+fn the_next_one_is_asked_for_by_name_and_proves_who_they_are() {
+    let clock = starting_at(at(9, 0));
+    let mut now: Now = clock.now();
+    let family_name = "カンザキハナ".to_owned().into();
+    let profile = Profile { family_name, ..Profile::invented() };
+    let mut session = Session::following(Questionnaire::recuperation(), profile);
+    session.handle_input(now, Input::Answered);
+    let said = outputs(&mut session);
+    let [Output::Say(said)] = &said[..] else { panic!("{said:?}") };
+    let prompts: Vec<&str> = said.iter().map(|it| it.prompt.as_str()).collect();
+    assert_eq!(prompts, ["next_person", "greeting"], "no word of health, and no waiting");
+    let mut identified = false;
+    for key in ["1", "0705"] {
+        session.handle_input(now, Input::PlayEnded);
+        for digit in key.chars() {
+            now = now.later(Duration::from_millis(400));
+            session.handle_input(now, Input::Digit(Digit::from_char(digit).unwrap()));
+        }
+        identified |= outputs(&mut session)
+            .iter()
+            .any(|it| matches!(it, Output::Identified(Respondent::Patient)));
+    }
+    assert!(identified, "the birth date is asked for as in any call");
+    let mut session = Session::following(Questionnaire::recuperation(), Profile::invented());
+    session.handle_input(now, Input::Answered);
+    session.handle_input(now, Input::HungUp);
+    assert_eq!(session.respondent(), Respondent::Nobody);
+}
+
+/// Two who share a telephone, and whom nobody has called today.
+struct Couple {
+    store: Store,
+    number: PhoneNumber,
+    patients: Vec<(Patient, Episode)>,
+}
+
+fn claimant() -> Claimant {
+    Claimant {
+        node: "one".to_owned(),
+        lease: Duration::from_mins(1),
+        only: None,
+        trunk: "main".to_owned(),
+        trunk_group: None,
+        grace: Duration::from_hours(3),
+    }
+}
+
+fn people(n_patients: u32) -> District {
+    District::new(&district::Config {
+        seed: 4,
+        n_patients,
+        first_day: DAY,
+        last_day: date(2026, 12, 1),
+        call_times: vec![time(9, 30, 0, 0)],
+    })
+}
+
+impl Couple {
+    async fn new(store: Store) -> Self {
+        let district = people(2);
+        store.save_health_center(at(0, 0), &district.health_center).await.unwrap();
+        let number = district.households[0].patient.phones[0].number.clone();
+        let mut patients = Vec::new();
+        for one in district.households {
+            let mut patient = one.patient;
+            patient.phones.truncate(1);
+            patient.phones[0].number = number.clone();
+            patient.phones[0].role = PhoneRole::Home;
+            store.import_patient(at(0, 0), &patient, Some(&one.episode)).await.unwrap();
+            patients.push((patient, one.episode));
+        }
+        Self { store, number, patients }
+    }
+
+    /// Calls of both, the second behind the first, as the planner spreads them.
+    async fn planned(&self) {
+        for (n, (patient, episode)) in self.patients.iter().enumerate() {
+            let slot = NewSlot {
+                episode: episode.id,
+                patient: patient.id,
+                date: DAY,
+                number: 1,
+                due_from: at(9, 30),
+                due_to: at(11, 30),
+                kind: SlotKind::Planned,
+                campaign: None,
+                rest: None,
+            };
+            self.store.open_slots(at(9, 0), &[slot]).await.unwrap();
+            let slot = self.store.slots_of(patient.id, DAY).await.unwrap()[0].id;
+            let planned = PlannedAttempt {
+                slot,
+                number: 1,
+                phone: self.number.clone(),
+                due_at: at(9, 30) + Duration::from_mins(10) * u32::try_from(n).unwrap(),
+                campaign: None,
+                priority: Precedence::First,
+            };
+            self.store.add_attempt(at(9, 0), &planned).await.unwrap().unwrap();
+        }
+    }
+
+    /// The attempt of the first or the second.
+    async fn attempt(&self, n: usize) -> AttemptOfDay {
+        let attempts = self.store.attempts_of_day(DAY).await.unwrap();
+        let own = |one: &AttemptOfDay| one.patient.id == self.patients[n].0.id;
+        attempts.into_iter().find(own).unwrap()
+    }
+}
+
+async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database) {
+    let couple = Couple::new(database.open().await).await;
+    couple.planned().await;
+    let store = &couple.store;
+    let first = store.claim_due(at(9, 30), &claimant(), 9).await.unwrap().remove(0);
+    let first = first.attempt.id;
+    store.attempt_answered(at(9, 30), first).await.unwrap();
+    let one = claimant();
+    let waits = |now| store.household_waits(now, &one, first);
+    assert!(waits(at(9, 32)).await.unwrap());
+    assert!(!waits(at(9, 29)).await.unwrap(), "not before the slot's own time");
+    let early = store.claim_next_in_household(at(9, 32), &claimant(), first).await.unwrap();
+    assert!(early.is_none(), "never two live calls to one number");
+    let over = outcome(Disposition::Answered, SlotState::Reported);
+    store.finish_attempt(at(9, 33), first, &over).await.unwrap();
+    assert!(store.claim_due(at(9, 33), &claimant(), 9).await.unwrap().is_empty());
+
+    // What was agreed with the second holds here, too.
+    let (wife, episode) = &couple.patients[1];
+    let web = Arrangement { channel: Channel::Web, ..Arrangement::default() };
+    let told = format!(
+        "update episode set channel = '{}' where id = '{}'",
+        web.channel.as_str(),
+        episode.id
+    );
+    database.execute(&told).await;
+    let none = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    assert!(none.is_none());
+    assert_eq!(couple.attempt(1).await.attempt.state, AttemptState::Dropped);
+    database.execute("update episode set channel = 'telephone'").await;
+    database.execute("update attempt set state = 'due' where state = 'dropped'").await;
+
+    let next = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    let next = next.unwrap();
+    assert_eq!((next.patient.id, next.continues), (wife.id, Some(first)));
+    assert_eq!((next.attempt.state, next.attempt.number), (AttemptState::Talking, 1));
+    assert_eq!(next.attempt.dialed_at, Some(at(9, 33)));
+    assert_eq!(next.slot.state, SlotState::InProgress);
+    let again = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    assert!(again.is_none(), "there is nobody else");
+}
+
+async fn who_was_not_heard_waits_and_nothing_counts(database: Database) {
+    let couple = Couple::new(database.open().await).await;
+    couple.planned().await;
+    let store = &couple.store;
+    let first = store.claim_due(at(9, 30), &claimant(), 9).await.unwrap().remove(0);
+    let first = first.attempt.id;
+    store.attempt_answered(at(9, 30), first).await.unwrap();
+    let stranger = store.put_back_unheard(at(9, 31), first, "one").await;
+    assert!(matches!(stranger, Err(StoreError::Stale { .. })), "a call of its own is an attempt");
+    let over = outcome(Disposition::Answered, SlotState::Reported);
+    store.finish_attempt(at(9, 33), first, &over).await.unwrap();
+    let next = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    let next = next.unwrap();
+    store.put_back_unheard(at(9, 34), next.attempt.id, "one").await.unwrap();
+    let waiting = couple.attempt(1).await.attempt;
+    assert_eq!((waiting.state, waiting.due_at), (AttemptState::Due, at(9, 37)));
+    assert_eq!((waiting.dialed_at, waiting.answered_at, waiting.number), (None, None, 1));
+    assert!(store.claim_due(at(9, 36), &claimant(), 9).await.unwrap().is_empty());
+    let own = store.claim_due(at(9, 37), &claimant(), 9).await.unwrap();
+    assert_eq!((own.len(), own[0].continues), (1, None), "a call of their own");
+}
+
+/// Walks the road from 9:20 to 10:10 with the couple at one telephone.
+async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("household.sqlite");
+    let store = Store::open_in_virtual_time(database.to_str().unwrap(), [1; 32]).await.unwrap();
+    let couple = Couple::new(store.clone()).await;
+    let birth = |n: usize| {
+        let born = *couple.patients[n].0.birth_date.expose();
+        (born.month(), born.day())
+    };
+    let persona = people(1).households.remove(0).persona;
+    let resident = Resident { persona, birth: birth(0).into(), first_day: DAY };
+    let mut directory = Directory::new([(couple.number.clone(), resident)]);
+    if shares {
+        directory = directory.shared(couple.number.clone(), [birth(1)]);
+    }
+    let directory = Arc::new(directory);
+    let clock = starting_at(at(9, 20));
+    let road = Arc::new(Road {
+        recordings: None,
+        store: store.clone(),
+        carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
+        library: Arc::new(Library::silent(Catalog::embedded())),
+        questionnaire: Questionnaire::recuperation(),
+        rules: RuleBook::shipped().unwrap(),
+        clock: clock.clone(),
+        webhook: None,
+        config: worker::Config {
+            poll: Duration::from_mins(1),
+            lease: Duration::from_mins(5),
+            ..worker::Config::shipped("one".to_owned())
+        },
+        progress: Progress::new(),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let walking = tokio::spawn(worker::run(road, stopped));
+    let until = timestamp(DAY.at(10, 10, 0, 0)).duration_since(clock.now().timestamp);
+    tokio::time::sleep(until.unsigned_abs()).await;
+    stop.send_replace(true);
+    walking.await.unwrap().unwrap();
+    std::mem::forget(folder);
+    (couple, directory)
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_share_a_telephone_are_asked_in_one_call() {
+    let (couple, directory) = morning(true).await;
+    let calls = directory.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let heard: Vec<&str> = calls[0].seen.heard.iter().map(String::as_str).collect();
+    let next = heard.iter().position(|it| it.starts_with("next_person")).expect("it goes on");
+    let goodbye = heard.iter().rposition(|it| *it == "goodbye");
+    assert!(goodbye.is_some_and(|at| at > next), "one farewell, at the end: {heard:?}");
+    assert!(!heard[..next].contains(&"goodbye"), "{heard:?}");
+    for n in [0, 1] {
+        let AttemptOfDay { attempt, answers, .. } = couple.attempt(n).await;
+        assert_eq!(attempt.completion, Some(Completion::Complete), "{n}");
+        assert!(answers > 0, "each has a transcript");
+        let patient = couple.patients[n].0.id;
+        let slots = couple.store.slots_of(patient, DAY).await.unwrap();
+        assert_eq!(slots[0].state, SlotState::Reported);
+        let observed = couple.store.observations(patient, at(0, 0), at(23, 0)).await.unwrap();
+        assert!(
+            observed.iter().all(|one| one.source.unwrap().0 == attempt.id) && !observed.is_empty()
+        );
+    }
+    let [first, second] = [couple.attempt(0).await, couple.attempt(1).await];
+    let ended = first.attempt.ended_at.unwrap();
+    assert!(second.attempt.dialed_at.unwrap() >= ended, "one after the other");
+    assert_eq!(directory.most_live_at_one(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_the_line_drops_the_next_one_gets_a_call_of_their_own() {
+    let (couple, directory) = morning(false).await;
+    let calls = directory.calls();
+    assert!(calls[0].seen.heard.iter().any(|it| it.starts_with("next_person")));
+    assert!(calls.len() > 1, "{} calls", calls.len());
+    let slots = couple.store.slots_of(couple.patients[0].0.id, DAY).await.unwrap();
+    assert_eq!(slots[0].state, SlotState::Reported);
+    let second = couple.attempt(1).await.attempt;
+    assert_eq!(second.number, 1, "what dropped was no attempt");
+    let spacing = second.dialed_at.unwrap().duration_since(calls[0].ended_at);
+    assert!(spacing.as_secs() >= 170, "the number was left alone: {spacing:?}");
+}
