@@ -461,7 +461,8 @@ fn ask_of(label: &str) -> Option<Ask> {
         "message_offer" => return Some(Ask::Offer),
         "message_begin" | "message_unheard" => return Some(Ask::Message),
         "identify" | "identify_family" => return Some(Ask::Birth),
-        "any_key" => return Some(Ask::AnyKey),
+        // Members of the staff are people, too.
+        "any_key" | "test_call" => return Some(Ask::AnyKey),
         _ => {}
     }
     if let Some(question) = plain.strip_prefix("readback_") {

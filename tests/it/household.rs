@@ -14,15 +14,19 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Session};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
+use mimamori::registry::{Actor, AuditEntry};
 use mimamori::registry::{Arrangement, Episode, Patient, PhoneRole};
-use mimamori::sim::VirtualCarrier;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::directory::{Directory, Resident};
 use mimamori::sim::district::{self, District};
+use mimamori::sim::{SharedRepertoire, SipCarrier, Taught, VirtualCarrier, carrier};
 use mimamori::store::{AttemptOfDay, Claimant, Store, StoreError};
+use mimamori::trunk::Trunk;
+use mimamori::trunk::media::{self, Engine};
 use mimamori::worker::{self, Progress, Road};
 use tokio::sync::watch;
 
+use crate::kill::{Marked, trunk_config};
 use crate::store::{Database, at, claims, outcome};
 
 claims! {
@@ -120,12 +124,37 @@ impl Couple {
 
     /// Calls of both, the second behind the first, as the planner spreads them.
     async fn planned(&self) {
-        for (n, (patient, episode)) in self.patients.iter().enumerate() {
+        self.planned_as(1).await;
+    }
+
+    /// The first slot of the day is settled already.
+    async fn spared_the_first(&self) {
+        for (patient, episode) in &self.patients {
             let slot = NewSlot {
                 episode: episode.id,
                 patient: patient.id,
                 date: DAY,
                 number: 1,
+                due_from: at(8, 0),
+                due_to: at(8, 30),
+                kind: SlotKind::Planned,
+                campaign: None,
+                rest: None,
+            };
+            self.store.open_slots(at(7, 0), &[slot]).await.unwrap();
+            let slot = self.store.slots_of(patient.id, DAY).await.unwrap()[0].id;
+            self.store.close_slot(at(8, 0), slot, SlotState::Skipped, None).await.unwrap();
+        }
+    }
+
+    /// As the slot of that number: the second one of a day asks little.
+    async fn planned_as(&self, number: u8) {
+        for (n, (patient, episode)) in self.patients.iter().enumerate() {
+            let slot = NewSlot {
+                episode: episode.id,
+                patient: patient.id,
+                date: DAY,
+                number,
                 due_from: at(9, 30),
                 due_to: at(11, 30),
                 kind: SlotKind::Planned,
@@ -133,7 +162,8 @@ impl Couple {
                 rest: None,
             };
             self.store.open_slots(at(9, 0), &[slot]).await.unwrap();
-            let slot = self.store.slots_of(patient.id, DAY).await.unwrap()[0].id;
+            let slots = self.store.slots_of(patient.id, DAY).await.unwrap();
+            let slot = slots.iter().find(|slot| slot.number == number).unwrap().id;
             let planned = PlannedAttempt {
                 slot,
                 number: 1,
@@ -302,4 +332,93 @@ async fn if_the_line_drops_the_next_one_gets_a_call_of_their_own() {
     assert_eq!(second.number, 1, "what dropped was no attempt");
     let spacing = second.dialed_at.unwrap().duration_since(calls[0].ended_at);
     assert!(spacing.as_secs() >= 170, "the number was left alone: {spacing:?}");
+}
+
+/// Over SIP and RTP: a test call, and then the couple in one call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("wire.sqlite");
+    let store = Store::open(database.to_str().unwrap(), [1; 32]).await.unwrap();
+    let couple = Couple::new(store.clone()).await;
+    // The first call of the day is over: the second asks little.
+    couple.spared_the_first().await;
+    couple.planned_as(2).await;
+    let birth = |n: usize| {
+        let born = *couple.patients[n].0.birth_date.expose();
+        (born.month(), born.day())
+    };
+    let persona = people(1).households.remove(0).persona;
+    let resident = Resident { persona, birth: birth(0).into(), first_day: DAY };
+    let staff: PhoneNumber = "090-8765-4321".parse().unwrap();
+    let telephones = [(couple.number.clone(), resident.clone()), (staff.clone(), resident)];
+    let directory = Directory::new(telephones).shared(couple.number.clone(), [birth(1)]);
+    let directory = Arc::new(directory);
+    let clock = starting_at(at(9, 31));
+    let repertoire = SharedRepertoire::default();
+    let config = carrier::Config {
+        address: "127.0.0.1:0".parse().unwrap(),
+        media_ports: 25_000..=25_099,
+        media_threads: 1,
+        credentials: None,
+    };
+    let phones = Arc::clone(&directory);
+    let carrier =
+        SipCarrier::start(config, phones, repertoire.clone(), clock.clone()).await.unwrap();
+    let engine = Engine::start(&media::Config { threads: 1, ports: 25_100..=25_199 }).unwrap();
+    let address = carrier.address().to_string();
+    let trunk = Trunk::start(trunk_config(&address), engine, clock.clone()).await.unwrap();
+    let road = Arc::new(Road {
+        recordings: None,
+        store: store.clone(),
+        carrier: Arc::new(Marked(Taught::new(trunk.clone(), repertoire))),
+        library: Arc::new(Library::silent(Catalog::embedded())),
+        questionnaire: Questionnaire::recuperation(),
+        rules: RuleBook::shipped().unwrap(),
+        clock: clock.clone(),
+        webhook: None,
+        config: worker::Config::shipped("one".to_owned()),
+        progress: Progress::new(),
+    });
+    let now = || clock.now().timestamp;
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: None,
+        action: "test_call.asked",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    store.ask_test_call(now(), &staff, "技術 次郎", &entry).await.unwrap().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let walking = tokio::spawn(worker::run(Arc::clone(&road), stopped));
+    let both = async {
+        loop {
+            let [first, second] = [couple.attempt(0).await, couple.attempt(1).await];
+            let is_over = |one: &AttemptOfDay| one.attempt.state == AttemptState::Done;
+            let test = store.last_test_call(now(), at(9, 0)).await.unwrap().unwrap();
+            if is_over(&first) && is_over(&second) && test.is_over() {
+                return (first, second, test);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_mins(3), both).await;
+    let heard: Vec<_> = directory.calls().into_iter().map(|call| call.seen.heard).collect();
+    let Ok((first, second, test)) = done else {
+        let attempts = store.attempts_of_day(DAY).await.unwrap();
+        let states: Vec<_> = attempts.iter().map(|one| &one.attempt).collect();
+        let test = store.last_test_call(now(), at(9, 0)).await.unwrap();
+        panic!("the calls do not come to their end: {states:?}, {test:?}, {heard:?}");
+    };
+    stop.send_replace(true);
+    walking.await.unwrap().unwrap();
+    trunk.stop(Duration::ZERO).await;
+    drop(carrier);
+    assert!(test.is_good(), "{test:?}");
+    assert_eq!(first.attempt.completion, Some(Completion::Complete));
+    assert_eq!(second.attempt.completion, Some(Completion::Complete));
+    let calls = directory.calls();
+    let of_couple: Vec<_> = calls.iter().filter(|call| call.callee == couple.number).collect();
+    assert_eq!(of_couple.len(), 1, "one call for both: {calls:?}");
 }
