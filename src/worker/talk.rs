@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
@@ -23,8 +22,9 @@ use crate::prompt::Pace;
 use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::Lease;
+use crate::worker::follow_up::Ahead;
 use crate::worker::track::Track;
-use crate::worker::{LOOK_BACK, Road, Step, follow_up, rules, takes};
+use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
 
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
@@ -37,8 +37,8 @@ pub(super) struct Interview {
     observed: Vec<Observation>,
     /// An answer of this call was an emergency.
     alarmed: bool,
-    /// When a value is measured again, as the patient is told.
-    remeasure_at: Option<Timestamp>,
+    /// What the call may bring.
+    ahead: Ahead,
     /// The call's recording, if there is one.
     pub(super) track: Track,
 }
@@ -55,8 +55,8 @@ pub(super) struct Talked {
     pub(super) alarmed: bool,
     /// What was answered.
     pub(super) answers: Vec<Entry>,
-    /// When a value of it is measured again, if it is to be.
-    pub(super) remeasure_at: Option<Timestamp>,
+    /// What the call may bring.
+    pub(super) ahead: Ahead,
     /// The call's recording.
     pub(super) track: Track,
 }
@@ -75,9 +75,8 @@ pub(super) async fn prepare<C: Carrier>(
     let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
     let mut profile = profile(claim, now, &track, &road.config.terms);
-    let foreseen = follow_up::foreseen(road, &book, claim, now);
-    let remeasure_at = foreseen.as_ref().map(|(at, _)| *at);
-    profile.remeasure = foreseen.map(|(_, remeasure)| remeasure);
+    let ahead = Ahead::new(road, &book, claim, now);
+    profile.remeasure = ahead.remeasure(road);
     profile.next_call = next_call(&book, claim, now, &road.config.terms);
     // No key is offered that would raise no alarm.
     let help = road.questionnaire.help.as_ref();
@@ -101,7 +100,7 @@ pub(super) async fn prepare<C: Carrier>(
         history,
         observed,
         alarmed: false,
-        remeasure_at,
+        ahead,
         track,
     })
 }
@@ -268,8 +267,8 @@ impl Interview {
         let (respondent, completion) = (self.session.respondent(), self.session.completion());
         self.track.ended(ended.disposition);
         let answers = self.session.transcript().to_vec();
-        let Self { alarmed, remeasure_at, track, .. } = self;
-        Talked { ended, respondent, completion, alarmed, answers, remeasure_at, track }
+        let Self { alarmed, ahead, track, .. } = self;
+        Talked { ended, respondent, completion, alarmed, answers, ahead, track }
     }
 }
 
