@@ -215,7 +215,7 @@ impl Book {
             let (opens, closes) = (at(day.window.opens_at()), at(day.window.closes_at()));
             let due_from = opens.max(now + FAREWELL_AFTER);
             let is_long_enough = due_from + FAREWELL_WITHIN <= closes;
-            (day.rest.is_none() && is_long_enough).then(|| NewSlot {
+            (day.rest.is_none() && is_long_enough).then_some(NewSlot {
                 episode: episode.id,
                 patient: episode.patient,
                 date,

@@ -9,66 +9,64 @@ use crate::campaign::follow_up::Call;
 use crate::campaign::{Book, InForce, Window};
 use crate::ivr::session::Remeasure;
 use crate::ivr::{Answer, Entry};
-use crate::store::{Claim, StoreError};
+use crate::store::Claim;
 use crate::worker::Road;
 use crate::worker::talk::Given;
 
-/// What a value of the call would bring, as the patient is told; `None` if it brings nothing.
-pub(super) fn foreseen<C>(
-    road: &Road<C>,
-    book: &Book,
-    claim: &Claim,
-    now: Now,
-) -> Option<(Timestamp, Remeasure)> {
-    let (_, window) = terms(road, book, claim, now.timestamp);
-    let follow_ups = &road.config.follow_ups;
-    let at = follow_ups.remeasure_at(now.timestamp, &claim.slot, &window)?;
-    let remeasure = Remeasure {
-        question: follow_ups.question.clone(),
-        range: follow_ups.range.clone(),
-        at: civil(at),
-    };
-    Some((at, remeasure))
+/// What a call may bring, by the terms that hold when it is made.
+pub(super) struct Ahead {
+    /// When a value is measured again, as the patient is told.
+    remeasure_at: Option<Timestamp>,
+    terms: InForce,
+    window: Window,
+}
+
+impl Ahead {
+    /// Looks ahead from the beginning of a call.
+    pub(super) fn new<C>(road: &Road<C>, book: &Book, claim: &Claim, now: Now) -> Self {
+        let terms = book.of_slot(claim.slot.campaign, &road.config.terms);
+        let window = book.window(&terms, &claim.health_center, now.timestamp);
+        let follow_ups = &road.config.follow_ups;
+        let remeasure_at = follow_ups.remeasure_at(now.timestamp, &claim.slot, &window);
+        Self { remeasure_at, terms, window }
+    }
+
+    /// What a value of the call would bring, as the patient is told; `None` if nothing.
+    pub(super) fn remeasure<C>(&self, road: &Road<C>) -> Option<Remeasure> {
+        let follow_ups = &road.config.follow_ups;
+        Some(Remeasure {
+            question: follow_ups.question.clone(),
+            range: follow_ups.range.clone(),
+            at: civil(self.remeasure_at?),
+        })
+    }
 }
 
 /// Opens the slot that follows from the call. If that cannot be stored, staff have the case that
 /// the same answer opened.
 pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, given: &Given) {
-    if let Err(error) = open(road, claim, given).await {
-        warn!(attempt = %claim.attempt.id, %error, "a call that should follow is not planned");
-    }
-}
-
-async fn open<C>(road: &Road<C>, claim: &Claim, given: &Given) -> Result<(), StoreError> {
     let now = road.clock.now().timestamp;
-    // Most calls bring nothing, and need no look at the store.
-    let value = value_of(&given.answers, &road.config.follow_ups.question);
-    if !given.alarmed && !road.config.follow_ups.wants_remeasure(value) {
-        return Ok(());
-    }
-    let book = road.store.campaigns(now).await?;
-    let (terms, window) = terms(road, &book, claim, now);
+    let follow_ups = &road.config.follow_ups;
+    let Ahead { remeasure_at, terms, window } = &given.ahead;
     let call = Call {
         ended_at: now,
-        value,
+        value: value_of(&given.answers, &follow_ups.question),
         alarmed: given.alarmed,
-        remeasure_at: given.remeasure_at,
+        remeasure_at: *remeasure_at,
         after_emergency: terms.terms.retry.after_emergency,
-        window,
+        window: *window,
         campaign: terms.key,
     };
-    let Some(slot) = road.config.follow_ups.after(&call, &claim.slot) else { return Ok(()) };
+    // Most calls bring nothing.
+    let Some(slot) = follow_ups.after(&call, &claim.slot) else { return };
     let kind = slot.kind.as_str();
-    if road.store.open_slots(now, &[slot]).await? > 0 {
-        info!(attempt = %claim.attempt.id, kind, "a call follows: {kind}");
+    match road.store.open_slots(now, &[slot]).await {
+        Ok(0) => {}
+        Ok(_) => info!(attempt = %claim.attempt.id, kind, "a call follows: {kind}"),
+        Err(error) => {
+            warn!(attempt = %claim.attempt.id, %error, "a call that should follow is not planned");
+        }
     }
-    Ok(())
-}
-
-fn terms<C>(road: &Road<C>, book: &Book, claim: &Claim, at: Timestamp) -> (InForce, Window) {
-    let terms = book.of_slot(claim.slot.campaign, &road.config.terms);
-    let window = book.window(&terms, &claim.health_center, at);
-    (terms, window)
 }
 
 /// The last value that was given to a question.

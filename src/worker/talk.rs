@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{error, warn};
@@ -25,8 +24,9 @@ use crate::prompt::Pace;
 use crate::registry::PhoneRole;
 use crate::store::Claim;
 use crate::worker::dial::{Lease, claimant};
+use crate::worker::follow_up::Ahead;
 use crate::worker::track::Track;
-use crate::worker::{LOOK_BACK, Road, Step, follow_up, rules, takes};
+use crate::worker::{LOOK_BACK, Road, Step, rules, takes};
 
 /// How long a call that is about to end waits for word of the household.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -42,8 +42,8 @@ pub(super) struct Interview {
     observed: Vec<Observation>,
     /// An answer of this call was an emergency.
     alarmed: bool,
-    /// When a value is measured again, as the patient is told.
-    remeasure_at: Option<Timestamp>,
+    /// What the call may bring.
+    ahead: Ahead,
     /// Another of the household is to be asked on the same line.
     goes_on: bool,
     /// The call's recording, if there is one.
@@ -72,8 +72,8 @@ pub(super) struct Given {
     pub(super) answers: Vec<Entry>,
     /// One was an emergency: staff call now, and no machine.
     pub(super) alarmed: bool,
-    /// When a value is measured again, if it is to be.
-    pub(super) remeasure_at: Option<Timestamp>,
+    /// What the call may bring.
+    pub(super) ahead: Ahead,
 }
 
 /// Makes everything ready that the interview may need, before the telephone rings.
@@ -94,9 +94,8 @@ pub(super) async fn prepare<C: Carrier>(
     let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
     let mut profile = profile(claim, now, &track, &road.config.terms);
-    let foreseen = follow_up::foreseen(road, &book, claim, now);
-    let remeasure_at = foreseen.as_ref().map(|(at, _)| *at);
-    profile.remeasure = foreseen.map(|(_, remeasure)| remeasure);
+    let ahead = Ahead::new(road, &book, claim, now);
+    profile.remeasure = ahead.remeasure(road);
     profile.next_call = next_call(&book, claim, now, &road.config.terms);
     // No key is offered that would raise no alarm.
     let help = road.questionnaire.help.as_ref();
@@ -125,7 +124,7 @@ pub(super) async fn prepare<C: Carrier>(
         history,
         observed,
         alarmed: false,
-        remeasure_at,
+        ahead,
         track,
     })
 }
@@ -324,8 +323,8 @@ impl Interview {
         let (respondent, completion) = (self.session.respondent(), self.session.completion());
         self.track.ended(ended.disposition);
         let answers = self.session.transcript().to_vec();
-        let Self { alarmed, remeasure_at, track, .. } = self;
-        let given = Given { answers, alarmed, remeasure_at };
+        let Self { alarmed, ahead, track, .. } = self;
+        let given = Given { answers, alarmed, ahead };
         Talked { ended, respondent, completion, given, track, line: None }
     }
 }

@@ -202,9 +202,10 @@ async fn decide(
     };
     let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
     let rules = rules(&client)?;
-    let farewell = match given.farewell {
-        true => release::farewell(&desk, &within, client.now, patient).await?,
-        false => None,
+    let farewell = if given.farewell {
+        release::farewell(&desk, &within, client.now, patient).await?
+    } else {
+        None
     };
     let decided = (decision, reason.as_str(), farewell.as_ref());
     match within.decide_release(client.now, by, patient, &rules, decided).await? {
