@@ -9,6 +9,7 @@
 //! schedule   episodes → slots → attempts that are due
 //! dial       due attempts → calls                        at the pace of the trunk
 //! talk       a call ⇄ the dialogue → answers             each committed before the next question
+//! follow_up  an answered call → a further slot            low SpO2 again, after an emergency
 //! household  the same line → the next of those who share it
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox

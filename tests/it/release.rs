@@ -307,7 +307,8 @@ async fn whoever_was_released_hears_a_farewell_and_no_question() {
     let [call] = calls.as_slice() else { panic!("{} calls", calls.len()) };
     assert!(call.began_at >= farewell.due_from);
     let said: Vec<&str> = call.seen.heard.iter().map(String::as_str).collect();
-    assert!(said.contains(&"farewell") && said.contains(&"closing_phone"), "{said:?}");
+    assert!(said.contains(&"farewell"), "{said:?}");
+    assert!(said.iter().any(|prompt| prompt.starts_with("closing_phone")), "{said:?}");
     assert!(
         !said.iter().any(|prompt| prompt.starts_with("ask_") || *prompt == "intro"),
         "{said:?}"

@@ -110,6 +110,10 @@ async fn openapi() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DESCRIPTION.as_str())
 }
 
+/// How whatever changes something may be refused.
+const CHANGES: [&str; 13] =
+    ["400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "429", "500", "503"];
+
 /// Adds what holds for every operation: how one proves oneself, and how one is refused.
 fn finish(document: &mut utoipa::openapi::OpenApi) {
     let bearer = HttpBuilder::new()
@@ -128,14 +132,11 @@ fn finish(document: &mut utoipa::openapi::OpenApi) {
         if let Some(operation) = &mut item.get {
             refuse(operation, &["400", "401", "403", "404", "422", "429", "500", "503"]);
         }
+        if let Some(operation) = &mut item.put {
+            refuse(operation, &CHANGES);
+        }
         if let Some(operation) = &mut item.post {
-            refuse(
-                operation,
-                &[
-                    "400", "401", "403", "404", "409", "412", "413", "415", "422", "428", "429",
-                    "500", "503",
-                ],
-            );
+            refuse(operation, &CHANGES);
             operation.parameters.get_or_insert_default().push(RefOr::T(key()));
         }
     }
@@ -203,7 +204,7 @@ mod tests {
         assert!(document.paths.paths.len() >= 15);
         for (path, item) in &document.paths.paths {
             assert!(path.starts_with("/api/v1/"), "{path}");
-            for operation in [&item.get, &item.post].into_iter().flatten() {
+            for operation in [&item.get, &item.post, &item.put].into_iter().flatten() {
                 for status in ["401", "403", "422", "429"] {
                     assert!(operation.responses.responses.contains_key(status), "{path} {status}");
                 }
