@@ -258,7 +258,7 @@ struct Candidate {
 }
 
 /// What must hold of an attempt, as `a`, before it is dialled, each by the name of its
-/// [`Condition`]. The claim asks for all of them, and [`Store::waiting`] for each alone: so every
+/// `Condition`. The claim asks for all of them, and [`Store::waiting`] for each alone: so every
 /// attempt that waits has its reason. $1 now, $2 the time of day, $3 since when a telephone must have
 /// been left alone, $4 the patient or empty for everybody, $5 the campaigns that may place a call.
 macro_rules! conditions {
