@@ -164,9 +164,9 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// Said to every connection of SQLite. WAL lets readers read beside the writer; with
-/// `synchronous = full` a commit is on the disk when it returns.
+/// `synchronous = full` a commit is on the disk when it returns. 32 MB of pages are kept in memory.
 const SQLITE_MANNERS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; \
-    pragma synchronous = full; pragma foreign_keys = on;";
+    pragma synchronous = full; pragma foreign_keys = on; pragma cache_size = -32000;";
 
 /// Said to every connection of PostgreSQL: a commit is on the disk when it returns, and neither a
 /// lock nor a forgotten transaction holds anybody up for long. Compiling a query of ours takes longer

@@ -195,8 +195,10 @@ pub(super) async fn held_slots(
         join slot s on s.patient_id = z.patient_id and s.date >= z.first_day \
         and s.date <= z.last_day where z.ended_at is null and z.last_day >= $1 \
         and s.state = 'due'";
-    const OVER: &str = "select s.id from episode e join slot s on s.episode_id = e.id \
-        where e.state = 'ended' and e.last_day >= $1 and s.state = 'due' \
+    // From the few that ended to their slots, and never from all that is due: a cross join of SQLite
+    // keeps its order.
+    const OVER: &str = "select s.id from episode e cross join slot s \
+        where s.episode_id = e.id and e.state = 'ended' and e.last_day >= $1 and s.state = 'due' \
         and s.kind <> 'farewell'";
     let mut held = HashSet::new();
     for statement in [PAUSED, OVER] {
