@@ -110,13 +110,15 @@ impl Store {
         center: &str,
         clinic: &str,
     ) -> Result<Disturbances, StoreError> {
-        // The oldest come first, so that a failure of everything is not slow to tell.
+        // The oldest come first, so that a failure of everything is not slow to tell: one slot after
+        // the other is looked at until there are enough. A join, or the index by `due_to`, would lead
+        // to all of them, and sort them.
         const SLOTS: &str = "select count(*) as n, min(u.due_from) as since from \
-            (select s.due_from from slot s \
-            join patient p on p.id = s.patient_id where s.state = 'due' and s.due_from <= $3 \
-            and s.due_to > $4 and ($1 = '' or p.health_center_id = $1) \
-            and ($2 = '' or p.clinic_id = $2) and not exists (select 1 from attempt a \
-            where a.slot_id = s.id and a.dialed_at is not null) \
+            (select s.due_from from slot s where s.state = 'due' and s.due_from <= $3 \
+            and s.due_to + 0 > $4 and (select count(*) from attempt a \
+            where a.slot_id = s.id and a.dialed_at is not null) = 0 \
+            and (select count(*) from patient p where p.id = s.patient_id \
+            and ($1 = '' or p.health_center_id = $1) and ($2 = '' or p.clinic_id = $2)) = 1 \
             order by s.due_from limit $5) u";
         const MESSAGES: &str = "select count(*) as n from message m \
             join escalation_case k on k.id = m.case_id join patient p on p.id = k.patient_id \

@@ -101,7 +101,8 @@ const PAST_SLOTS: &str = concat!(
      created_at, settled_at, evaluated_at) ",
     everybody!(concat!(
         ", times (k) as (values (1), (2), (3), (4)) select ",
-        id!("3", "((i * 10000 + $2) * 10 + t.k)"),
+        // In the order of time, as those are that are minted.
+        id!("3", "(($2 * 1000000 + i) * 10 + t.k)"),
         ", ",
         id!("2", "i"),
         ", ",
@@ -272,7 +273,7 @@ impl Store {
         sqlx::query(ROWS).execute(&mut *connection).await?;
         sqlx::query("delete from health_touched").execute(&mut *connection).await?;
         session.commit(&[]).await?;
-        for back in (0..i64::from(n_days)).rev() {
+        for (day, back) in (0..i64::from(n_days)).zip((0..i64::from(n_days)).rev()) {
             let date = today.saturating_sub(back.days());
             told(&date.to_string());
             let mut session = self.write().await?;
@@ -281,7 +282,7 @@ impl Store {
             let midnight = timestamp(date.to_datetime(Time::midnight()));
             sqlx::query(PAST_SLOTS)
                 .bind(n)
-                .bind(back)
+                .bind(day)
                 .bind(date.to_string())
                 .bind(millis(midnight))
                 .execute(&mut *connection)

@@ -28,6 +28,8 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0027_search.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0028_slot_due.sql")),
         ]
     };
 }
@@ -55,6 +57,8 @@ const NAMES: &[(i64, &str)] = &[
     (20, "clock"),
     (21, "release"),
     (22, "plan"),
+    (27, "search"),
+    (28, "slot_due"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -197,6 +197,11 @@ impl Store {
         Self::open_with(database, seed, ClockHold::held()).await
     }
 
+    /// In virtual time: lets the database be away for this process, or come back.
+    pub fn set_away(&self, is_away: bool) {
+        self.clock.set_away(is_away);
+    }
+
     async fn open_with(
         database: &str,
         seed: [u8; 32],

@@ -85,7 +85,9 @@ impl Store {
     pub async fn open_slots(&self, now: Timestamp, slots: &[NewSlot]) -> Result<u32, StoreError> {
         let known = self.known_slots(slots).await?;
         let new = slots.iter().filter(|it| !known.contains(&(it.episode, it.date, it.number)));
-        let new: Vec<&NewSlot> = new.collect();
+        let mut new: Vec<&NewSlot> = new.collect();
+        // Patients who stand side by side in the indexes are written together.
+        new.sort_unstable_by_key(|slot| (slot.patient, slot.date, slot.number));
         let mut opened = 0;
         for batch in new.chunks(BATCH) {
             opened += self.open_batch(now, batch).await?;

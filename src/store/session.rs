@@ -1,5 +1,6 @@
 //! A transaction, and what goes with it: the wake-up after a commit, the clock held while it runs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
 use sqlx::pool::PoolConnection;
@@ -27,6 +28,7 @@ impl Session {
         bell: &Arc<Bell>,
     ) -> Result<Self, StoreError> {
         let held = clock.hold().await;
+        clock.answers()?;
         let transaction = pool.begin_with(statement).await?;
         Ok(Self { transaction, bell: Arc::clone(bell), dialect, _held: held })
     }
@@ -54,6 +56,7 @@ pub(super) struct Glance {
 impl Glance {
     pub(super) async fn new(clock: &ClockHold, pool: &AnyPool) -> Result<Self, StoreError> {
         let held = clock.hold().await;
+        clock.answers()?;
         Ok(Self { connection: pool.acquire().await?, _held: held })
     }
 
@@ -70,7 +73,7 @@ impl Glance {
 pub(super) enum ClockHold {
     Free,
     /// One at a time: the order of tokio's tasks is the same in every run, that of threads is not.
-    Held(Arc<Mutex<()>>),
+    Held(Arc<Mutex<()>>, Arc<AtomicBool>),
 }
 
 /// Holds the clock until it is dropped: tokio does not advance a paused clock while a blocking
@@ -82,13 +85,29 @@ pub(super) struct Held {
 
 impl ClockHold {
     pub(super) fn held() -> Self {
-        Self::Held(Arc::default())
+        Self::Held(Arc::default(), Arc::default())
+    }
+
+    /// Lets the database of a simulation be away, or come back.
+    pub(super) fn set_away(&self, is_away: bool) {
+        if let Self::Held(_, away) = self {
+            away.store(is_away, Ordering::Relaxed);
+        }
+    }
+
+    fn answers(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Held(_, away) if away.load(Ordering::Relaxed) => {
+                Err(StoreError::Unavailable { reason: "simulated".to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn hold(&self) -> Option<Held> {
         match self {
             Self::Free => None,
-            Self::Held(turn) => {
+            Self::Held(turn, _) => {
                 let turn = Arc::clone(turn).lock_owned().await;
                 let (release, released) = mpsc::channel();
                 // The error that ends the wait is the drop of the sender.

@@ -725,7 +725,8 @@ async fn the_list_walks_along_its_index(database: Database) {
         .await;
     // The page that is gathered at once is also where the index alone may be read.
     database.execute(if database.is_sqlite() { "analyze" } else { "vacuum analyze" }).await;
-    let plans = town.store.within(town.scope()).explain_health(DAY).await.unwrap();
+    let within = town.store.within(town.scope());
+    let plans = within.explain_health(DAY, "").await.unwrap();
     insta::assert_snapshot!(database.named("plan_of_health_page"), database.walks(&plans[0]));
     let [page, counts] = plans.map(|plan| plan.join("\n"));
     for whole_table in ["Seq Scan", "SCAN h", "SCAN p", "Sort", "USE TEMP B-TREE"] {
@@ -735,5 +736,14 @@ async fn the_list_walks_along_its_index(database: Database) {
     // PostgreSQL may find the table shorter than the index, which is as long as its rows are few.
     if database.is_sqlite() {
         assert!(counts.contains("health_status_by_facet"), "{counts}");
+    }
+    // Few are looked up one by one; what many have is found on the way along the list.
+    for (words, name) in [("x1999", "plan_of_search_of_few"), ("x", "plan_of_search_of_many")] {
+        let [page, _] = within.explain_health(DAY, words).await.unwrap();
+        insta::assert_snapshot!(database.named(name), database.walks(&page));
+        let page = page.join("\n");
+        for whole_table in ["Seq Scan", "SCAN h", "SCAN p"] {
+            assert!(!page.contains(whole_table), "{words}: {whole_table} is in:\n{page}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 use crate::base::Private;
 use crate::base::id::{PatientId, StaffId};
 use crate::registry::{Gender, RiskFlag};
-use crate::store::health::shown;
 use crate::store::health::status::{CallStage, FEVER_DAYS, Facet, HealthStatus, Need};
+use crate::store::health::{pick, shown};
 use crate::store::row::Fields;
 use crate::store::{Dialect, StoreError, Within};
 
@@ -189,16 +189,16 @@ fn like(search: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The page is found along the index alone; only its rows are then read.
+/// The page is found along the index alone; only its rows are then read. `$7` is what is searched.
 macro_rules! page {
-    ($owner:literal) => {
+    ($found:literal, $owner:literal) => {
         concat!(
             "with page as (select h.patient_id, h.need, h.kana, h.registration_number \
              from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
              and ($2 = '' or h.clinic_id = $2) and h.need < $3 and ($4 = '' or h.report = $4) \
-             and h.fever_days >= $5 and h.last_day <= $6 \
-             and ($7 = '' or h.search like $7 escape '\\') \
-             and (h.need, h.kana, h.registration_number) > ($8, $9, $10) ",
+             and h.fever_days >= $5 and h.last_day <= $6 and ",
+            $found,
+            " and (h.need, h.kana, h.registration_number) > ($8, $9, $10) ",
             $owner,
             " order by h.need, h.kana, h.registration_number limit $11) \
              select p.id, p.registration_number, p.birth_date, p.name, p.kana, p.lives_alone, \
@@ -210,8 +210,71 @@ macro_rules! page {
     };
 }
 
-const PAGE: &str = page!("");
-const PAGE_OF_OWNER: &str = page!("and h.owner <> '' and h.owner = $12");
+/// The statements of everybody, and of those in the hands of one account.
+macro_rules! pages {
+    ($found:literal) => {
+        [page!($found, ""), page!($found, "and h.owner <> '' and h.owner = $12")]
+    };
+}
+
+/// What is searched, as the statement of a page takes it.
+enum Search {
+    /// Nothing: everybody.
+    No,
+    /// The ids of the few whose words hold it.
+    Few(String),
+    /// A pattern that so many words hold, that a page of them is soon found in the order of the list.
+    Many(String),
+}
+
+impl Search {
+    /// From here on the words are many.
+    const MANY: i64 = 1_000;
+
+    /// Neither way is right for everything, and PostgreSQL, which forgets the words when it plans a
+    /// statement for good, would choose the wrong one.
+    async fn of(
+        connection: &mut AnyConnection,
+        center: &str,
+        pattern: String,
+    ) -> Result<Self, StoreError> {
+        const FIND: &str = "select f.patient_id from health_search f \
+            where f.health_center_id = $1 and f.words like $2 escape '\\' limit $3";
+        if pattern.is_empty() {
+            return Ok(Self::No);
+        }
+        let rows = sqlx::query(FIND)
+            .bind(center)
+            .bind(&pattern)
+            .bind(Self::MANY)
+            .fetch_all(connection)
+            .await?;
+        if i64::try_from(rows.len()).is_ok_and(|n| n >= Self::MANY) {
+            return Ok(Self::Many(pattern));
+        }
+        let id = |row| Fields::new("health_search", row).text("patient_id");
+        let ids: Vec<&str> = rows.iter().map(id).collect::<Result<_, _>>()?;
+        Ok(Self::Few(serde_json::json!(ids).to_string()))
+    }
+
+    /// The statements of a page, as [`pages!`] has them, and their `$7`.
+    fn statements(self, dialect: Dialect) -> ([&'static str; 2], String) {
+        const ALL: [&str; 2] = pages!("$7 = ''");
+        const FEW: [[&str; 2]; 2] = [
+            pages!("h.patient_id in (select value from json_each($7))"),
+            pages!("h.patient_id = any (array(select json_array_elements_text($7::json)))"),
+        ];
+        const MANY: [&str; 2] = pages!(
+            "exists (select 1 from health_search f where f.patient_id = h.patient_id \
+             and f.words like $7 escape '\\')"
+        );
+        match self {
+            Self::No => (ALL, String::new()),
+            Self::Few(ids) => (pick(dialect, FEW), ids),
+            Self::Many(pattern) => (MANY, pattern),
+        }
+    }
+}
 
 const COUNTS: &str = "select h.facet, count(*) as n, cast(sum(h.version) as bigint) as version \
     from health_status h where h.is_observed = 1 and h.health_center_id = $1 \
@@ -268,7 +331,9 @@ impl Within<'_> {
                 (cursor.need, kana, number)
             }
         };
-        let statement = if filter.owner.is_none() { PAGE } else { PAGE_OF_OWNER };
+        let search = Search::of(&mut *connection, &self.center_text(), filter.search).await?;
+        let ([everybody, owned], search) = search.statements(self.store.dialect);
+        let statement = if filter.owner.is_none() { everybody } else { owned };
         let mut rows = sqlx::query(statement)
             .bind(self.center_text())
             .bind(self.clinic_text())
@@ -276,7 +341,7 @@ impl Within<'_> {
             .bind(filter.report)
             .bind(filter.fever_days)
             .bind(filter.last_day)
-            .bind(filter.search)
+            .bind(search)
             .bind(need)
             .bind(kana)
             .bind(number)
@@ -343,23 +408,31 @@ impl Within<'_> {
         }
     }
 
-    /// How the database goes about a page, and about the counts: its own plans. For tuning.
-    pub async fn explain_health(&self, today: Date) -> Result<[Vec<String>; 2], StoreError> {
+    /// How the database goes about a page of what is searched, and about the counts: its own plans.
+    /// For tuning.
+    pub async fn explain_health(
+        &self,
+        today: Date,
+        search: &str,
+    ) -> Result<[Vec<String>; 2], StoreError> {
         let (explain, column) = match self.store.dialect {
             Dialect::Sqlite => ("explain query plan ", "detail"),
             Dialect::Postgres => ("explain (costs off) ", "QUERY PLAN"),
         };
-        let filter = Filter::of(&ListQuery::default(), today);
+        let query = ListQuery { search: search.to_owned(), ..ListQuery::default() };
+        let filter = Filter::of(&query, today);
         let mut session = self.store.write().await?;
+        let search = Search::of(session.connection(), &self.center_text(), filter.search).await?;
+        let ([everybody, _], search) = search.statements(self.store.dialect);
         // Two constants joined; nothing comes from outside.
-        let page = sqlx::query(AssertSqlSafe(format!("{explain}{PAGE}")))
+        let page = sqlx::query(AssertSqlSafe(format!("{explain}{everybody}")))
             .bind(self.center_text())
             .bind(self.clinic_text())
             .bind(filter.need_below)
             .bind(filter.report)
             .bind(filter.fever_days)
             .bind(filter.last_day)
-            .bind(filter.search)
+            .bind(search)
             .bind(-1_i64)
             .bind("")
             .bind("")

@@ -52,11 +52,11 @@ macro_rules! of_patients {
 }
 pub(super) use of_patients;
 
-/// The text for this database.
-pub(super) fn pick(dialect: Dialect, twins: [&'static str; 2]) -> &'static str {
+/// What is for this database.
+pub(super) fn pick<T>(dialect: Dialect, [sqlite, postgres]: [T; 2]) -> T {
     match dialect {
-        Dialect::Sqlite => twins[0],
-        Dialect::Postgres => twins[1],
+        Dialect::Sqlite => sqlite,
+        Dialect::Postgres => postgres,
     }
 }
 
