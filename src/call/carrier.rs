@@ -50,6 +50,10 @@ pub trait Line: Send + 'static {
     /// Falls silent at once; no [`LineEvent::PlayEnded`] follows for what was cut.
     fn stop_playing(&mut self);
 
+    /// From here on the sound goes onto this tape, or onto none; the one before comes to its end. A
+    /// line without sound drops it.
+    fn tape(&mut self, tap: Option<Tap>);
+
     /// Ends the call: cancels it while it rings. [`LineEvent::Ended`] follows.
     fn hang_up(&mut self);
 }

@@ -211,9 +211,9 @@ impl Media {
         }
     }
 
-    /// Lets somebody listen to the sound itself.
-    pub fn set_ear(&mut self, ear: Box<dyn Ear>) {
-        self.listener.ear = Some(ear);
+    /// Lets somebody listen to the sound itself, instead of whoever does, or nobody.
+    pub fn set_ear(&mut self, ear: Option<Box<dyn Ear>>) {
+        self.listener.ear = ear;
     }
 
     /// Says the clips one after the other, instead of whatever is being said.
@@ -783,7 +783,7 @@ mod tests {
             let with_codec = |remote| Config { codec, payload_type, ..config(remote) };
             let mut pair = Pair::new(with_codec(THEIRS), with_codec(OURS));
             let tape = Tape::default();
-            pair.far.set_ear(Box::new(tape.clone()));
+            pair.far.set_ear(Some(Box::new(tape.clone())));
             pair.frames(3);
             let clips = [clip(5), clip(2)];
             pair.near.play(1, clips.clone());
@@ -938,7 +938,7 @@ mod tests {
     fn on_hold_nothing_is_sent_and_what_is_said_waits() {
         let mut pair = Pair::new(config(THEIRS), config(OURS));
         let tape = Tape::default();
-        pair.far.set_ear(Box::new(tape.clone()));
+        pair.far.set_ear(Some(Box::new(tape.clone())));
         let said = clip(10);
         pair.near.play(1, [Arc::clone(&said)]);
         pair.frames(4);

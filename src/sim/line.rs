@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use tokio::time;
 
 use crate::base::{Clock, clock};
 use crate::call::{
-    Carrier, Clip, DialRequest, Disposition, Ended, Heard, Line, LineEvent, Timeline,
+    Carrier, Clip, DialRequest, Disposition, Ended, Heard, Line, LineEvent, Tap, Timeline,
 };
 use crate::sim::directory::{Call, Directory};
 use crate::sim::patient::{Callee, Input, Output, Sound};
@@ -34,12 +35,18 @@ const QUIET: [Duration; 2] = [Duration::from_millis(900), Duration::from_secs(2)
 pub struct VirtualCarrier {
     directory: Arc<Directory>,
     clock: Clock,
+    is_down: Arc<AtomicBool>,
 }
 
 impl VirtualCarrier {
     /// A carrier for these telephones.
     pub fn new(directory: Arc<Directory>, clock: Clock) -> Self {
-        Self { directory, clock }
+        Self { directory, clock, is_down: Arc::default() }
+    }
+
+    /// Takes no more calls, or takes them again. Those that are there go on.
+    pub fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::Relaxed);
     }
 
     /// The telephones and what was seen of the calls.
@@ -54,6 +61,9 @@ impl Carrier for VirtualCarrier {
     async fn dial(&self, request: DialRequest) -> VirtualLine {
         let now = time::Instant::now().into_std();
         let began_at = self.clock.now().timestamp;
+        if self.is_down.load(Ordering::Relaxed) {
+            return self.refused(request, began_at);
+        }
         let role = self.directory.arrive(&request.callee, clock::civil(began_at).date());
         let gives_up = now + request.ring_timeout;
         VirtualLine {
@@ -67,6 +77,26 @@ impl Carrier for VirtualCarrier {
             timeline: Timeline::default(),
             events: VecDeque::new(),
             is_over: false,
+        }
+    }
+}
+
+impl VirtualCarrier {
+    /// A line that never reaches a telephone.
+    fn refused(&self, request: DialRequest, began_at: Timestamp) -> VirtualLine {
+        let timeline = Timeline { ended: Some(began_at), ..Timeline::default() };
+        let ended = Ended { disposition: Disposition::TrunkError, code: Some(503), timeline };
+        VirtualLine {
+            directory: Arc::clone(&self.directory),
+            clock: self.clock.clone(),
+            began_at,
+            request,
+            callee: None,
+            callee_due: None,
+            agenda: VecDeque::new(),
+            timeline,
+            events: VecDeque::from([LineEvent::Ended(ended)]),
+            is_over: true,
         }
     }
 }
@@ -137,6 +167,8 @@ impl Line for VirtualLine {
         });
         self.events.retain(|event| *event != LineEvent::PlayEnded);
     }
+
+    fn tape(&mut self, _: Option<Tap>) {}
 
     fn hang_up(&mut self) {
         self.advance(time::Instant::now().into_std());

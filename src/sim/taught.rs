@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::call::{Carrier, Clip, DialRequest, Line, LineEvent};
+use crate::call::{Carrier, Clip, DialRequest, Line, LineEvent, Tap};
 use crate::sim::carrier::SharedRepertoire;
 
 /// A carrier that teaches what it says.
@@ -58,6 +58,10 @@ impl<L: Line> Line for TaughtLine<L> {
 
     fn stop_playing(&mut self) {
         self.line.stop_playing();
+    }
+
+    fn tape(&mut self, tap: Option<Tap>) {
+        self.line.tape(tap);
     }
 
     fn hang_up(&mut self) {

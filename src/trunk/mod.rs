@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::base::Bilingual;
 use crate::base::Clock;
-use crate::call::{Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Timeline};
+use crate::call::{Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Tap, Timeline};
 use crate::trunk::driver::{Command, Driver, LineId};
 use crate::trunk::media::Engine;
 use crate::trunk::socket::SipSocket;
@@ -262,6 +262,10 @@ impl Line for TrunkLine {
 
     fn stop_playing(&mut self) {
         self.say(Command::StopPlaying { id: self.id });
+    }
+
+    fn tape(&mut self, tap: Option<Tap>) {
+        self.say(Command::Tape { id: self.id, tap });
     }
 
     fn hang_up(&mut self) {

@@ -1,5 +1,7 @@
 //! An answered call → the calls that follow from its answers.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tracing::{info, warn};
 
@@ -42,8 +44,9 @@ impl Ahead {
     }
 }
 
-/// Opens the slot that follows from the call. If that cannot be stored, staff have the case that
-/// the same answer opened.
+/// Opens the slot that follows from the call. While the store is away it is tried again and again:
+/// the patient was told of it. If it cannot be stored, staff have the case that the same answer
+/// opened.
 pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, given: &Given) {
     let now = road.clock.now().timestamp;
     let follow_ups = &road.config.follow_ups;
@@ -60,11 +63,18 @@ pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, given: &Given) {
     // Most calls bring nothing.
     let Some(slot) = follow_ups.after(&call, &claim.slot) else { return };
     let kind = slot.kind.as_str();
-    match road.store.open_slots(now, &[slot]).await {
-        Ok(0) => {}
-        Ok(_) => info!(attempt = %claim.attempt.id, kind, "a call follows: {kind}"),
-        Err(error) => {
-            warn!(attempt = %claim.attempt.id, %error, "a call that should follow is not planned");
+    let attempt = claim.attempt.id;
+    loop {
+        match road.store.open_slots(now, std::slice::from_ref(&slot)).await {
+            Ok(0) => return,
+            Ok(_) => return info!(%attempt, kind, "a call follows: {kind}"),
+            Err(error) if error.may_retry() => {
+                warn!(%attempt, %error, "a call that follows cannot be stored yet");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => {
+                return warn!(%attempt, %error, "a call that should follow is not planned");
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The call with the first has come to its end, but for the farewell; the line is still there. The
 //! next one is claimed as for any call, and asked on the same line. If it drops before anybody has
-//! answered for them, they wait for a call of their own, and nothing counts as an attempt.
+//! answered for them, they wait for a call of their own, and nothing counts as an attempt. Each has a
+//! tape of their own, too, by their own consent.
 
 use std::time::Duration;
 
@@ -12,30 +13,43 @@ use tracing::{error, info, warn};
 use crate::base::id::AttemptId;
 use crate::call::{Carrier, Line, LineEvent, Respondent};
 use crate::store::{Claim, StoreError};
+use crate::worker::track::Track;
 use crate::worker::{Road, dial, follow_up, settle, talk};
 
 /// How long the carrier may take to say that a line is gone.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Asks those who wait behind the attempt that has just ended, one after the other.
-pub(super) async fn go_on<C: Carrier>(road: &Road<C>, first: AttemptId, line: C::Line) {
+/// `track` is the recording of the first.
+pub(super) async fn go_on<C: Carrier>(
+    road: &Road<C>,
+    first: AttemptId,
+    line: C::Line,
+    mut track: Track,
+) {
     let mut after = first;
     let mut line = Some(line);
-    while let Some(open) = line.take() {
-        let Some((claim, interview)) = next(road, after).await else {
-            return hang_up(open).await;
+    while let Some(mut open) = line.take() {
+        open.tape(None);
+        let Some((claim, mut interview)) = next(road, after).await else {
+            tokio::join!(hang_up(open), track.finish(road));
+            return;
         };
         after = claim.attempt.id;
-        let talked = talk::hold(road, &claim, interview, open).await;
+        open.tape(interview.track.tap());
+        let talk = talk::hold(road, &claim, interview, open);
+        let (talked, ()) = tokio::join!(talk, track.finish(road));
         let is_heard = !matches!(talked.respondent, Respondent::Nobody | Respondent::Unidentified);
         if !is_heard && put_back(road, &claim).await {
             info!(attempt = %after, "the line dropped: the next one of the household waits");
-            return;
+            track = talked.track;
+            break;
         }
         follow_up::after(road, &claim, &talked.given).await;
         dial::finish(road, &claim, &settle(&talked)).await;
-        line = talked.line;
+        (track, line) = (talked.track, talked.line);
     }
+    track.finish(road).await;
 }
 
 /// The next one of the household, with all that may have to be said to them.

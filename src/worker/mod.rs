@@ -402,14 +402,10 @@ async fn call<C: Carrier>(road: &Road<C>, gate: &dial::Gate, claim: &Claim) {
         }
     };
     dial::finish(road, claim, &outcome).await;
-    if let Some(line) = rest {
-        if let Some(track) = &mut track {
-            track.close();
-        }
-        household::go_on(road, claim.attempt.id, line).await;
-    }
-    if let Some(track) = track {
-        track.finish(road).await;
+    match (track, rest) {
+        (Some(track), Some(line)) => household::go_on(road, claim.attempt.id, line, track).await,
+        (Some(track), None) => track.finish(road).await,
+        (None, _) => {}
     }
 }
 

@@ -86,11 +86,7 @@ pub(super) async fn prepare<C: Carrier>(
     now: Now,
 ) -> anyhow::Result<Interview> {
     takes::refresh(&road.store, &road.library).await?;
-    // The recording of a line that goes on is another's.
-    let track = match claim.continues {
-        None => Track::prepare(road, claim, now).await,
-        Some(_) => Track::none(),
-    };
+    let track = Track::prepare(road, claim, now).await;
     let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
     let mut profile = profile(claim, now, &track, &road.config.terms);
@@ -139,7 +135,10 @@ pub(super) async fn hold<C: Carrier>(
     let attempt = claim.attempt.id;
     let patient = claim.patient.id;
     let mut lease = Lease::new(road);
-    interview.track.begin(road).await;
+    // Whoever is asked next on the same line may never come to the telephone.
+    if claim.continues.is_none() {
+        interview.track.begin(road).await;
+    }
     interview.session.handle_input(road.clock.now(), Input::Answered);
     loop {
         // Do all that the session asks for before hearing anything new.
@@ -153,6 +152,7 @@ pub(super) async fn hold<C: Carrier>(
                 }
                 Output::StopSaying => line.stop_playing(),
                 Output::Identified(respondent) => {
+                    interview.track.begin(road).await;
                     interview.track.identified(respondent);
                     road.progress.tell(attempt, patient, Step::Identified(respondent));
                 }

@@ -78,19 +78,6 @@ impl Track {
         }))
     }
 
-    /// No recording.
-    pub(super) fn none() -> Self {
-        Self(None)
-    }
-
-    /// From here on somebody else is on the line: nothing more is kept.
-    pub(super) fn close(&mut self) {
-        if let Some(running) = &mut self.0 {
-            running.tape.reel.mute(Lane::Ours);
-            running.tape.reel.mute(Lane::Theirs);
-        }
-    }
-
     /// What the carrier is to feed.
     pub(super) fn tap(&mut self) -> Option<Tap> {
         self.0.as_mut().and_then(|running| running.tap.take())
@@ -106,9 +93,10 @@ impl Track {
         self.0.is_some()
     }
 
-    /// The call was answered: the store must know that there is a recording.
+    /// The store must know that there is a recording; said once or more. What it never hears of is
+    /// not kept.
     pub(super) async fn begin<C>(&mut self, road: &Road<C>) {
-        let Some(running) = &mut self.0 else { return };
+        let Some(running) = self.0.as_mut().filter(|running| !running.has_begun) else { return };
         let now = road.clock.now().timestamp;
         match timeout(PATIENCE, road.store.begin_recording(now, &running.new)).await {
             Ok(Ok(())) => running.has_begun = true,

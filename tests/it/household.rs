@@ -13,6 +13,7 @@ use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotSt
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Session};
 use mimamori::prompt::Library;
+use mimamori::recording::{Archive, Recorder};
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{Actor, AuditEntry};
 use mimamori::registry::{Arrangement, Episode, Patient, PhoneRole};
@@ -21,12 +22,15 @@ use mimamori::sim::directory::{Directory, Resident};
 use mimamori::sim::district::{self, District};
 use mimamori::sim::{SharedRepertoire, SipCarrier, Taught, VirtualCarrier, carrier};
 use mimamori::store::{AttemptOfDay, Claimant, Store, StoreError};
+use mimamori::tape::{Keep, Policy, State};
 use mimamori::trunk::Trunk;
 use mimamori::trunk::media::{self, Engine};
-use mimamori::worker::{self, Progress, Road};
+use mimamori::worker::{self, Progress, Recordings, Road};
 use tokio::sync::watch;
 
 use crate::kill::{Marked, trunk_config};
+use crate::recorded_calls::{lanes, our_lane_holds_what_was_said};
+use crate::recordings;
 use crate::store::{Database, at, claims, outcome};
 
 claims! {
@@ -334,7 +338,7 @@ async fn if_the_line_drops_the_next_one_gets_a_call_of_their_own() {
     assert!(spacing.as_secs() >= 170, "the number was left alone: {spacing:?}");
 }
 
-/// Over SIP and RTP: a test call, and then the couple in one call.
+/// Over SIP and RTP: a test call, and then the couple in one call, each on a tape of their own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -368,8 +372,11 @@ async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
     let engine = Engine::start(&media::Config { threads: 1, ports: 25_100..=25_199 }).unwrap();
     let address = carrier.address().to_string();
     let trunk = Trunk::start(trunk_config(&address), engine, clock.clone()).await.unwrap();
+    let archive = Archive::open(&recordings::config(folder.path())).unwrap();
+    let recorder = Recorder::start(&archive).unwrap();
+    let policy = Policy { keep: Keep::All, keep_days: 30 };
     let road = Arc::new(Road {
-        recordings: None,
+        recordings: Some(Recordings { archive: archive.clone(), recorder, policy }),
         store: store.clone(),
         carrier: Arc::new(Marked(Taught::new(trunk.clone(), repertoire))),
         library: Arc::new(Library::silent(Catalog::embedded())),
@@ -420,5 +427,21 @@ async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
     assert_eq!(second.attempt.completion, Some(Completion::Complete));
     let calls = directory.calls();
     let of_couple: Vec<_> = calls.iter().filter(|call| call.callee == couple.number).collect();
-    assert_eq!(of_couple.len(), 1, "one call for both: {calls:?}");
+    let [both] = of_couple[..] else { panic!("one call for both: {calls:?}") };
+
+    let heard = &both.seen.heard;
+    let next = heard.iter().position(|label| label.starts_with("next_person")).unwrap();
+    let (of_first, of_second) = heard.split_at(next);
+    assert!(of_second[1].starts_with("recorded"), "each is told: {heard:?}");
+    let mut duration = Duration::ZERO;
+    for (attempt, heard) in [(first.attempt.id, of_first), (second.attempt.id, of_second)] {
+        let recording = store.recording_of(attempt).await.unwrap().expect("a recording each");
+        assert_eq!(recording.state, State::Stored);
+        let marks = store.marks(recording.id).await.unwrap();
+        let [ours, _] = lanes(&archive, &recording).await;
+        our_lane_holds_what_was_said(&ours, &marks, heard);
+        duration += recording.duration();
+    }
+    assert!(duration <= both.ended_at.duration_since(both.began_at).unsigned_abs(), "{duration:?}");
+    assert!(archive.spooled().unwrap().is_empty(), "all that is kept is in the archive");
 }

@@ -25,7 +25,7 @@ use jiff::{Timestamp, ToSpan};
 use mimamori::base::PhoneNumber;
 use mimamori::base::clock::timestamp;
 use mimamori::call::{Carrier, Clip, Completion, DialRequest, Disposition, FRAME_BYTES};
-use mimamori::call::{Line, LineEvent};
+use mimamori::call::{Line, LineEvent, Tap};
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::{Attempt, AttemptState, SlotState};
 use mimamori::escalation::case::FactSource;
@@ -105,6 +105,10 @@ impl<L: Line> Line for MarkedLine<L> {
 
     fn stop_playing(&mut self) {
         self.0.stop_playing();
+    }
+
+    fn tape(&mut self, tap: Option<Tap>) {
+        self.0.tape(tap);
     }
 
     fn hang_up(&mut self) {

@@ -11,7 +11,9 @@ use jiff::civil::{date, time};
 use jiff::{Timestamp, ToSpan};
 use mimamori::base::clock::civil;
 use mimamori::base::{Digit, Language, PhoneNumber, Private};
-use mimamori::call::{Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Timeline};
+use mimamori::call::{
+    Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Tap, Timeline,
+};
 use mimamori::campaign::{NewSlot, SlotKind, Terms};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaire};
@@ -211,6 +213,8 @@ impl Line for StaffLine {
     }
 
     fn stop_playing(&mut self) {}
+
+    fn tape(&mut self, _: Option<Tap>) {}
 
     fn hang_up(&mut self) {
         self.events.push_back(ended(Disposition::Answered));

@@ -45,7 +45,7 @@ use crate::store::{Database, District, at};
 const DAY: Date = date(2026, 11, 22);
 
 /// Both lanes of a recording.
-async fn lanes(archive: &Archive, recording: &Recording) -> [Vec<u8>; 2] {
+pub(crate) async fn lanes(archive: &Archive, recording: &Recording) -> [Vec<u8>; 2] {
     let samples = recording.samples.unwrap();
     let wav = archive.read_range(recording, 0..View::Mulaw.length(samples)).await.unwrap();
     let sound = &wav[wav.len() - usize::try_from(samples * 2).unwrap()..];
@@ -69,7 +69,7 @@ fn is_message(lane: &[u8]) -> bool {
 }
 
 /// Every prompt that the marks tell of lies in our lane, byte for byte, where they tell it.
-fn our_lane_holds_what_was_said(ours: &[u8], marks: &[Mark], heard: &[String]) {
+pub(crate) fn our_lane_holds_what_was_said(ours: &[u8], marks: &[Mark], heard: &[String]) {
     let mut labels = heard.iter();
     let mut n_found = 0;
     for mark in marks.iter().filter(|mark| mark.kind == MarkKind::Say) {

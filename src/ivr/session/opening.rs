@@ -132,7 +132,8 @@ impl Session {
             3 => vec!["any_key"],
             _ => vec![short],
         };
-        if self.profile.is_recorded && prompts.first() == Some(&"opening") {
+        let begins = matches!(prompts.first(), Some(&("opening" | "next_person")));
+        if self.profile.is_recorded && begins {
             prompts.insert(1, "recorded");
         }
         // They speak, but no key arrives: the telephone may dial by pulses.

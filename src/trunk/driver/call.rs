@@ -38,6 +38,7 @@ impl Driver {
             }
             Command::Play { id, clips } => self.with_leg(id, |leg| leg.play(clips)),
             Command::StopPlaying { id } => self.with_leg(id, Leg::stop_playing),
+            Command::Tape { id, tap } => self.change_tape(id, tap),
             Command::HangUp { id } => self.with_leg(id, |leg| leg.hang_up(now)),
             Command::Stop { grace } => self.begin_stop(now, grace),
         }

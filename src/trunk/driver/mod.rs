@@ -52,6 +52,7 @@ pub(super) enum Command {
     Dial { id: LineId, request: DialRequest, events: mpsc::Sender<LineEvent> },
     Play { id: LineId, clips: Vec<Arc<Clip>> },
     StopPlaying { id: LineId },
+    Tape { id: LineId, tap: Option<Tap> },
     HangUp { id: LineId },
     Stop { grace: Duration },
 }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use tracing::{debug, warn};
 
-use crate::call::media::{Direction, Hints};
+use crate::call::Tap;
+use crate::call::media::{Direction, Ear, Hints};
 use crate::sdp::Negotiated;
 use crate::sip::endpoint::CallKey;
-use crate::trunk::driver::{Driver, STARVATION};
+use crate::trunk::driver::{Driver, LineId, STARVATION};
 use crate::trunk::media::StreamConfig;
 
 impl Driver {
@@ -17,16 +18,26 @@ impl Driver {
         let Some(entry) = self.calls.get_mut(&key) else { return false };
         let Some(port) = entry.port.take() else { return false };
         let hear = self.hear.clone();
-        let head = entry.tap.take().and_then(|tap| tap.take());
+        let ear = entry.tap.take().and_then(ear);
         let events = move |event| {
             // A driver that is gone needs no events.
             let _ = hear.send((key, event));
         };
-        entry.stream = Some(match head {
-            Some(head) => port.start_with_ear(config, Box::new(head), events),
+        entry.stream = Some(match ear {
+            Some(ear) => port.start_with_ear(config, ear, events),
             None => port.start(config, events),
         });
         true
+    }
+
+    /// Lays another tape onto a call, or none.
+    pub(super) fn change_tape(&mut self, id: LineId, tap: Option<Tap>) {
+        let Some(key) = self.keys.get(&id) else { return };
+        let Some(entry) = self.calls.get_mut(key) else { return };
+        match &entry.stream {
+            Some(stream) => stream.listen(tap.and_then(ear)),
+            None => entry.tap = tap,
+        }
     }
 
     /// `None` if nobody may want sound there.
@@ -74,6 +85,11 @@ impl Driver {
             );
         });
     }
+}
+
+/// What listens for a tape, unless something does already.
+fn ear(tap: Tap) -> Option<Box<dyn Ear>> {
+    tap.take().map(|head| Box::new(head) as Box<dyn Ear>)
 }
 
 /// Whether sound may be sent there: never to many at once, nor to ourselves unless the carrier is

@@ -282,6 +282,11 @@ impl Stream {
         self.remote.say(Command::Press(self.id, presses));
     }
 
+    /// Lets somebody else listen to the sound itself, or nobody.
+    pub fn listen(&self, ear: Option<Box<dyn Ear>>) {
+        self.remote.say(Command::Listen(self.id, ear));
+    }
+
     /// Takes over what a new offer and answer (re-INVITE) have agreed on.
     pub fn update(&self, config: StreamConfig) {
         self.remote.say(Command::Update(self.id, Box::new(config)));

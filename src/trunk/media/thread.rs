@@ -51,6 +51,7 @@ pub(super) enum Command {
     Play(StreamId, PlayId, Vec<Arc<Clip>>),
     Stop(StreamId),
     Press(StreamId, Vec<Press>),
+    Listen(StreamId, Option<Box<dyn Ear>>),
     Update(StreamId, Box<StreamConfig>),
     Close(StreamId, Option<oneshot::Sender<Statistics>>),
     Shutdown,
@@ -178,6 +179,7 @@ impl Driver {
                         stream.media.press(press);
                     }
                 }),
+                Command::Listen(id, ear) => self.with(id, |stream| stream.media.set_ear(ear)),
                 Command::Update(id, config) => {
                     self.with(id, |stream| stream.media.update(*config));
                 }
@@ -206,9 +208,7 @@ impl Driver {
     fn start(&mut self, now: Instant, start: Start) {
         let Start { id, sockets, config, seed, ear, mut events } = start;
         let mut media = Media::new(now, config, seed);
-        if let Some(ear) = ear {
-            media.set_ear(ear);
-        }
+        media.set_ear(ear);
         let is_v6 = sockets.rtp.local_addr().is_ok_and(|address| address.is_ipv6());
         let (mut rtp, mut rtcp) =
             (UdpSocket::from_std(sockets.rtp), UdpSocket::from_std(sockets.rtcp));
