@@ -21,8 +21,8 @@ use crate::worker;
 pub(super) struct Options {
     #[command(flatten)]
     configured: Configured,
-    /// 架電を止めた状態で始める(画面か resume で再開) / Begin with all calls stopped, until the
-    /// console or `mimamori resume` lets them begin
+    /// 架電を止めた状態で始める(試験通話も。画面か resume で再開) / Begin with all calls stopped,
+    /// test calls too, until the console or `mimamori resume` lets them begin
     #[arg(long)]
     stopped: bool,
 }

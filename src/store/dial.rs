@@ -123,7 +123,7 @@ impl Store {
 
     /// Whether somebody else is to be asked on the line of this attempt, once its call has come to
     /// its end: another patient with the same first number has a call due, or one that only waits
-    /// for this one to be over.
+    /// for this one to be over. Nobody is while dialling is stopped: the call says its farewell.
     pub async fn household_waits(
         &self,
         now: Timestamp,
@@ -132,6 +132,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut session = self.read().await?;
         let connection = session.connection();
+        if !installation::may_dial(connection).await? {
+            return Ok(false);
+        }
         let before = before(connection, attempt).await?;
         let book = self.book(connection, now).await?;
         let open = open_now(connection, now, &book, claimant).await?;

@@ -17,7 +17,7 @@
 //! deliver    outbox → webhook                            until the receiver took it
 //! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind
-//! trial      a call to a staff telephone that somebody asked for
+//! trial      a call to a staff telephone that somebody asked for, unless all calls are stopped
 //! ```
 //!
 //! Every step is a *turn*: idempotent, without input but the store and the time, and without
@@ -298,6 +298,8 @@ pub enum NotCalled {
     NotNow,
     /// Our clock and the database disagree.
     ClockDiffers,
+    /// All dialling is stopped.
+    Stopped,
 }
 
 /// Calls one patient now, outside the plan: opens a slot of its own, and comes back when the
@@ -310,6 +312,9 @@ pub async fn call_now<C: Carrier>(
     patient: PatientId,
     phone: &PhoneNumber,
 ) -> anyhow::Result<Result<AttemptId, NotCalled>> {
+    if !road.store.dialing().await?.is_running {
+        return Ok(Err(NotCalled::Stopped));
+    }
     if clock::ahead(&road.store, &road.clock).await?.is_some() {
         return Ok(Err(NotCalled::ClockDiffers));
     }

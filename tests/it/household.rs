@@ -195,6 +195,10 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     let waits = |now| store.household_waits(now, &one, first);
     assert!(waits(at(9, 32)).await.unwrap());
     assert!(!waits(at(9, 29)).await.unwrap(), "not before the slot's own time");
+    for (dialing, goes_on) in [("stopped", false), ("running", true)] {
+        database.execute(&format!("update installation set dialing = '{dialing}'")).await;
+        assert_eq!(waits(at(9, 32)).await.unwrap(), goes_on, "{dialing}");
+    }
     let early = store.claim_next_in_household(at(9, 32), &claimant(), first).await.unwrap();
     assert!(early.is_none(), "never two live calls to one number");
     let over = outcome(Disposition::Answered, SlotState::Reported);
@@ -215,6 +219,10 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     assert_eq!(couple.attempt(1).await.attempt.state, AttemptState::Dropped);
     database.execute("update episode set channel = 'telephone'").await;
     database.execute("update attempt set state = 'due' where state = 'dropped'").await;
+    database.execute("update installation set dialing = 'stopped'").await;
+    let none = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    assert!(none.is_none(), "the emergency stop is for the next one on the line, too");
+    database.execute("update installation set dialing = 'running'").await;
 
     let next = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
     let next = next.unwrap();

@@ -13,7 +13,7 @@ use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, PhoneNumber};
 use crate::registry::Right;
 use crate::store::{
-    Counts, Dialing, Disturbances, Finish, Morning, NodeStatus, TestCall, TrunkWord,
+    Counts, Dialing, Disturbances, Finish, Morning, NoTest, NodeStatus, TestCall, TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
@@ -270,7 +270,9 @@ fn test_call(viewer: &Viewer, last: Option<&TestCall>) -> Markup {
                 }
             }
         }
-        @if viewer.may(Right::StartCalls) {
+        @if viewer.may(Right::StartCalls) && !viewer.dialing.is_running {
+            p.hint.no-print { (viewer.tell(&NoTest::Stopped.words())) }
+        } @else if viewer.may(Right::StartCalls) {
             details.no-print {
                 summary { (viewer.say("職員の電話で試す", "Try a staff telephone")) }
                 form.stack method="post" action="/calls/test" {
@@ -405,8 +407,8 @@ async fn stop_form(viewer: Viewer) -> Result<Markup, Fault> {
         &html! {
             p {
                 (viewer.say(
-                    "新しい電話は、すべての保健所で、ただちにかからなくなります。通話中の電話は最後まで続きます。",
-                    "No new call is placed for any health centre from now on. Calls under way go on to their end.",
+                    "新しい電話は、すべての保健所で、ただちにかからなくなります(試験通話も)。通話中の電話は最後まで続きます。",
+                    "No new call is placed for any health centre from now on, and no test call. Calls under way go on to their end.",
                 ))
             }
         },
