@@ -88,7 +88,8 @@
 //!    twin stands beside it. States have checks; "at most one" has a unique index.
 //! 10. No bytes from outside make a parser panic.
 //! 11. No first call before every prompt that any interview may need can be said, and the
-//!     questionnaire and the rules are valid.
+//!     questionnaires and the rules are valid; and none in the name of a campaign whose questionnaire is
+//!     not there: no other is asked in its place.
 //! 12. No global state but the subscriber of the logs and the provider of TLS.
 //!
 //! # Words

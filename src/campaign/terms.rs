@@ -14,8 +14,13 @@ use crate::registry::{Episode, HealthCenter};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// The questionnaire and its version, as `recuperation@2`; for those who read what was decided.
+    /// The questionnaire that is asked and its version, as `recuperation@2`. Where it is not to be had
+    /// nobody is called.
     pub questionnaire: String,
+    /// The version of the set of rules by which answers are judged; `None` for the one that is in
+    /// force for the centre on the day. Where it is not to be had, that one judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// Which calls of a day ask the short script.
     pub short_script: ShortScript,
     /// When calls may start, by day of the week, Monday first. `None`: no calls on that day.
@@ -32,6 +37,15 @@ pub struct Terms {
     pub recording: Recording,
     /// Trunks of this group place the calls; `None` for any.
     pub trunk_group: Option<String>,
+}
+
+/// What terms may name: kept by the installation and by the centre, and chosen by a campaign.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stock {
+    /// The questionnaires that can be asked, the usual one first.
+    pub questionnaires: Vec<String>,
+    /// The versions of the sets of rules that a centre may be judged by.
+    pub rules: Vec<String>,
 }
 
 /// Which calls of a day ask the short script: the whole one, twice a day, tires the ill.
@@ -136,6 +150,7 @@ impl Terms {
     pub fn shipped() -> Self {
         Self {
             questionnaire: "recuperation@2".to_owned(),
+            rules: None,
             short_script: ShortScript::AfterFirst,
             hours: [Some(Window::widest()); 7],
             holidays: HolidayPolicy::Call,
@@ -231,6 +246,39 @@ impl Terms {
             "the watch over absence must be between 12 and 72 hours",
         );
         faults
+    }
+
+    /// What these terms name and nobody has, with what there is instead; empty if all is there. Terms
+    /// of which something is missing are not published, and are shown as a fault if it went missing
+    /// later.
+    pub fn missing(&self, stock: &Stock) -> Vec<Bilingual> {
+        let mut missing = Vec::new();
+        let (asked, known) = (&self.questionnaire, &stock.questionnaires);
+        if !known.contains(asked) {
+            missing.push(Bilingual::composed(
+                format!(
+                    "問診票「{asked}」がないため、発信しません。選べるもの: {}",
+                    known.join("、")
+                ),
+                format!(
+                    "there is no questionnaire {asked}, so that nobody is called; there are: {}",
+                    known.join(", ")
+                ),
+            ));
+        }
+        if let Some(rules) = self.rules.as_ref().filter(|rules| !stock.rules.contains(rules)) {
+            missing.push(Bilingual::composed(
+                format!(
+                    "ルール「{rules}」がないため、保健所で有効なルールで判定します。選べるもの: {}",
+                    stock.rules.join("、")
+                ),
+                format!(
+                    "there is no set of rules {rules}, so that the one in force judges; there are: {}",
+                    stock.rules.join(", ")
+                ),
+            ));
+        }
+        missing
     }
 
     /// What staff should think about before they publish these terms.
@@ -369,6 +417,36 @@ mod tests {
         assert_eq!(serde_json::from_str::<Terms>(&text).unwrap(), terms);
         let beyond = text.replace("08:00:00", "07:00:00");
         assert!(serde_json::from_str::<Terms>(&beyond).is_err(), "no hours beyond the limits");
+    }
+
+    #[test]
+    fn terms_of_before_are_judged_by_the_rules_in_force() {
+        let text = serde_json::to_string(&Terms::shipped()).unwrap();
+        assert!(!text.contains("rules"), "as it was always written: {text}");
+        assert_eq!(serde_json::from_str::<Terms>(&text).unwrap().rules, None);
+        let named = Terms { rules: Some("2026-11-01".to_owned()), ..Terms::shipped() };
+        let text = serde_json::to_string(&named).unwrap();
+        assert_eq!(serde_json::from_str::<Terms>(&text).unwrap(), named);
+    }
+
+    #[test]
+    fn what_terms_name_and_nobody_has_is_told_with_what_there_is() {
+        let stock = Stock {
+            questionnaires: vec!["recuperation@2".to_owned(), "school@1".to_owned()],
+            rules: vec!["2026-11-01".to_owned()],
+        };
+        assert_eq!(Terms::shipped().missing(&stock), []);
+        let strange = Terms {
+            questionnaire: "school@2".to_owned(),
+            rules: Some("2020-01-01".to_owned()),
+            ..Terms::shipped()
+        };
+        let told: Vec<String> =
+            strange.missing(&stock).iter().map(|one| one.ja.to_string()).collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        問診票「school@2」がないため、発信しません。選べるもの: recuperation@2、school@1
+        ルール「2020-01-01」がないため、保健所で有効なルールで判定します。選べるもの: 2026-11-01
+        ");
     }
 
     #[test]

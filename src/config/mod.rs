@@ -40,8 +40,8 @@ pub struct Config {
     pub webhook: Option<notify::Config>,
     /// Where recorded prompts are, and where synthesised ones are kept.
     pub prompts: prompt::Config,
-    /// A questionnaire instead of the shipped one.
-    pub questionnaire: Option<PathBuf>,
+    /// Questionnaires beside the shipped ones; the first is asked where nobody chooses another.
+    pub questionnaires: Vec<PathBuf>,
     /// Sets of rules beside the shipped one.
     pub rules: Vec<PathBuf>,
     /// How the console is served; without it, there is none.
@@ -127,7 +127,8 @@ struct Raw {
     #[serde(default = "default_database")]
     database: Private<String>,
     node: Option<String>,
-    questionnaire: Option<PathBuf>,
+    #[serde(default)]
+    questionnaire: Files,
     #[serde(default)]
     rules: Vec<PathBuf>,
     #[serde(default)]
@@ -140,6 +141,27 @@ struct Raw {
     #[serde(default)]
     calls: RawCalls,
     web: Option<RawWeb>,
+}
+
+/// One file, or a list of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "OneOrMore")]
+struct Files(Vec<PathBuf>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "the name of a file, or a list of names, is expected")]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+impl From<OneOrMore> for Files {
+    fn from(files: OneOrMore) -> Self {
+        match files {
+            OneOrMore::One(file) => Self(vec![file]),
+            OneOrMore::More(files) => Self(files),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -329,7 +351,7 @@ impl Reader {
                 folder: raw.prompts.folder,
                 cache: raw.prompts.cache.or_else(default_cache),
             },
-            questionnaire: raw.questionnaire,
+            questionnaires: raw.questionnaire.0,
             rules: raw.rules,
             web,
             recordings,
@@ -512,6 +534,22 @@ mod tests {
         assert_eq!(settings, ["calls.attempts"]);
         assert!(config.trunk.is_some() && config.webhook.is_some());
         assert_eq!(config.health_centers.len(), 1);
+    }
+
+    #[test]
+    fn one_questionnaire_or_several_are_named() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (setting, expected) in [
+            ("", &[][..]),
+            ("questionnaire = \"own.toml\"\n", &["own.toml"]),
+            ("questionnaire = [\"new.toml\", \"old.toml\"]\n", &["new.toml", "old.toml"]),
+        ] {
+            let config = Config::parse("m.toml", &format!("{setting}{WHOLE}"), environment);
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(config.unwrap().questionnaires, expected, "{setting}");
+        }
+        let wrong = faults("questionnaire = 2");
+        assert!(wrong.contains("a list of names, is expected"), "{wrong}");
     }
 
     #[test]

@@ -9,10 +9,10 @@ use jiff::civil::{Date, Time};
 use sqlx::AnyConnection;
 
 use crate::base::clock::{civil, timestamp};
-use crate::base::id::{CampaignId, HealthCenterId};
+use crate::base::id::{CampaignId, HealthCenterId, PatientId, SlotId};
 use crate::campaign::capacity::Measured;
 use crate::campaign::programme::{Action, Caps, State, Version};
-use crate::campaign::{Book, Calendar, Campaign, Terms};
+use crate::campaign::{Book, Calendar, Campaign, Terms, VersionKey};
 use crate::registry::{AuditEntry, HealthCenter};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic, Within, audit};
@@ -24,6 +24,24 @@ pub enum Effect {
     Now,
     /// From the next day on.
     Tomorrow,
+}
+
+/// What campaigns a patient has to do with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Enrolment {
+    /// The one that the patient was put into; `None` for the first one of the centre.
+    pub campaign: Option<CampaignId>,
+    /// By which version each slot was made.
+    pub slots: HashMap<SlotId, VersionKey>,
+}
+
+/// With what calls would be placed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Means<'a> {
+    /// The groups of the trunks; `None` if they are not known.
+    pub(super) trunk_groups: Option<&'a [Option<&'a str>]>,
+    /// What can be asked; `None` if it is not known.
+    pub(super) questionnaires: Option<&'a [String]>,
 }
 
 /// Who changed a campaign, and why.
@@ -120,6 +138,39 @@ impl Store {
         let terms: Arc<Terms> = Arc::new(terms.map_err(|_| fields.corrupt("terms"))?);
         known.insert((campaign, number), Arc::clone(&terms));
         Ok(terms)
+    }
+
+    /// The campaigns that a patient and the slots since a day belong to.
+    pub async fn enrolment(
+        &self,
+        patient: PatientId,
+        since: Date,
+    ) -> Result<Enrolment, StoreError> {
+        const OWN: &str = "select e.campaign_id from episode e where e.patient_id = $1 \
+            order by case when e.state = 'active' then 0 else 1 end, e.first_day desc limit 1";
+        const OF_SLOTS: &str = "select s.id, s.campaign_id, s.campaign_version from slot s \
+            where s.patient_id = $1 and s.date >= $2 and s.campaign_id is not null";
+        let mut session = self.read().await?;
+        let own =
+            sqlx::query(OWN).bind(patient.to_string()).fetch_optional(session.connection()).await?;
+        let own = own.map(|row| Fields::new("episode", &row).parsed_or_null("campaign_id"));
+        let rows = sqlx::query(OF_SLOTS)
+            .bind(patient.to_string())
+            .bind(since.to_string())
+            .fetch_all(session.connection())
+            .await?;
+        let slots = rows.iter().map(|row| {
+            let fields = Fields::new("slot", row);
+            let key = VersionKey {
+                campaign: fields.parsed("campaign_id")?,
+                version: fields.integer("campaign_version")?,
+            };
+            Ok((fields.parsed("id")?, key))
+        });
+        Ok(Enrolment {
+            campaign: own.transpose()?.flatten(),
+            slots: slots.collect::<Result<_, StoreError>>()?,
+        })
     }
 
     /// Gives each centre without a campaign its first one, which runs: the terms are those of the
@@ -680,14 +731,13 @@ fn json(terms: &Terms) -> Result<String, StoreError> {
         .map_err(|_| StoreError::Corrupt { table: "campaign", column: "draft" })
 }
 
-/// Whether each campaign may place one more call now, through a trunk of one of these groups if they
-/// are known.
+/// Whether each campaign may place one more call now, with these means.
 pub(super) async fn ways_of_campaigns(
     connection: &mut AnyConnection,
     now: Timestamp,
     book: &Book,
     centers: &HashMap<HealthCenterId, HealthCenter>,
-    trunk_groups: Option<&[Option<&str>]>,
+    means: Means<'_>,
 ) -> Result<HashMap<CampaignId, Way>, StoreError> {
     const LIVE: &str = "select a.campaign_id, count(*) as n from attempt a \
         where a.state in ('dialing', 'talking') and a.campaign_id is not null \
@@ -713,12 +763,19 @@ pub(super) async fn ways_of_campaigns(
         let takes = |cap: Option<u32>, taken: &HashMap<CampaignId, u32>| {
             cap.is_none_or(|cap| taken.get(&campaign.id).copied().unwrap_or(0) < cap)
         };
-        let group = campaign.version.as_ref().and_then(|it| it.terms.trunk_group.as_deref());
+        let terms = campaign.version.as_ref().map(|version| &version.terms);
+        let group = terms.and_then(|terms| terms.trunk_group.as_deref());
+        let is_mute = terms
+            .zip(means.questionnaires)
+            .is_some_and(|(terms, known)| !known.iter().any(|key| *key == terms.questionnaire));
         let way = if campaign.state != State::Running {
             Way::Rests(campaign.state)
         } else if !book.is_open(campaign, center, now) {
             Way::OutsideHours
-        } else if group.is_some() && trunk_groups.is_some_and(|known| !known.contains(&group)) {
+        } else if is_mute {
+            Way::NoQuestionnaire
+        } else if group.is_some() && means.trunk_groups.is_some_and(|known| !known.contains(&group))
+        {
             Way::OtherTrunks
         } else if !takes(campaign.caps.lines, &live)
             || !takes(campaign.caps.calls_per_minute, &dialed)
@@ -740,6 +797,8 @@ pub(super) enum Way {
     Rests(State),
     /// Its hours or its calendar forbid it.
     OutsideHours,
+    /// What it asks is not there, and nothing is asked in its place.
+    NoQuestionnaire,
     /// It is bound to trunks that are not there.
     OtherTrunks,
     /// It has as many calls as it may have.

@@ -20,7 +20,7 @@ use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
 use crate::store::campaign::{
-    installation_caps, load as load_of, open_ones, trunk_caps, ways_of_campaigns,
+    Means, installation_caps, load as load_of, open_ones, trunk_caps, ways_of_campaigns,
 };
 use crate::store::installation;
 use crate::store::pause::{hold_of_slot, pauses_of, skip_for};
@@ -44,6 +44,8 @@ pub struct Claimant {
     pub trunk: String,
     /// The group that it is in, if any.
     pub trunk_group: Option<String>,
+    /// What can be asked here: no campaign is called for that asks something else.
+    pub questionnaires: Arc<[String]>,
 }
 
 /// An attempt that is the claimant's to dial, and everything that the call needs.
@@ -87,7 +89,7 @@ impl Store {
     ///
     /// For each, one transaction decides again: dialling was not stopped, and neither the
     /// installation nor the trunk nor the campaign has all the calls that it may have; the campaign
-    /// runs, and calls at this hour of this day; the slot is still due and inside its window and the
+    /// runs, asks what can be asked, and calls at this hour of this day; the slot is still due and inside its window and the
     /// centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor the
     /// patient is on the line, and the number was left alone for [`SPACING`]; no pause holds on the
     /// day, the observation was not ended and no other channel has reported, or else the slot is
@@ -369,8 +371,10 @@ async fn open_now(
     claimant: &Claimant,
 ) -> Result<String, StoreError> {
     let centers = health_centers(connection).await?;
-    let group = claimant.trunk_group.as_deref();
-    let ways = ways_of_campaigns(connection, now, book, &centers, Some(&[group])).await?;
+    let groups = [claimant.trunk_group.as_deref()];
+    let means =
+        Means { trunk_groups: Some(&groups), questionnaires: Some(&claimant.questionnaires) };
+    let ways = ways_of_campaigns(connection, now, book, &centers, means).await?;
     Ok(open_ones(&ways))
 }
 

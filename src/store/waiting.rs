@@ -12,7 +12,7 @@ use crate::base::id::{AttemptId, CampaignId, PatientId};
 use crate::campaign::programme::State;
 use crate::campaign::retry::SPACING;
 use crate::campaign::window::{EARLIEST, LATEST};
-use crate::store::campaign::{Way, open_ones, ways_of_campaigns};
+use crate::store::campaign::{Means, Way, open_ones, ways_of_campaigns};
 use crate::store::dial::{attempts_to_dial, conditions, has_room};
 use crate::store::installation;
 use crate::store::registry::{health_centers, time_of_day};
@@ -34,6 +34,8 @@ pub enum Waiting {
     OutsideHours,
     /// The campaign does not run.
     CampaignRests(State),
+    /// What the campaign asks is not there.
+    NoQuestionnaire,
     /// The campaign is bound to trunks that are not there.
     OtherTrunks,
     /// The slot is settled, or its time has not come or is over.
@@ -61,6 +63,7 @@ impl Waiting {
             Self::OutsideHours => ("時間外", "outside the hours"),
             Self::CampaignRests(State::Paused) => ("一時停止中", "the campaign is paused"),
             Self::CampaignRests(_) => ("計画が実施中ではありません", "the campaign does not run"),
+            Self::NoQuestionnaire => ("問診票がありません", "its questionnaire is not there"),
             Self::OtherTrunks => ("決められた回線がありません", "its trunks are not there"),
             Self::SlotClosed => ("枠が終わりました", "the slot is over"),
             Self::PatientOnLine => ("この方と通話中", "the patient is on the line"),
@@ -116,6 +119,8 @@ pub struct Services<'a> {
     pub trunks: &'a [&'a str],
     /// The groups that these are in; `None` if that is not known.
     pub trunk_groups: Option<&'a [Option<&'a str>]>,
+    /// What can be asked; `None` if that is not known.
+    pub questionnaires: Option<&'a [String]>,
 }
 
 impl Store {
@@ -132,8 +137,9 @@ impl Store {
         let of_all = of_all(connection, now, services).await?;
         let book = self.book(connection, now).await?;
         let centers = health_centers(connection).await?;
-        let groups = services.trunk_groups;
-        let ways = ways_of_campaigns(connection, now, &book, &centers, groups).await?;
+        let means =
+            Means { trunk_groups: services.trunk_groups, questionnaires: services.questionnaires };
+        let ways = ways_of_campaigns(connection, now, &book, &centers, means).await?;
         let rows = sqlx::query(CONDITIONS)
             .bind(millis(now))
             .bind(time_of_day(civil(now).time()))
@@ -216,6 +222,7 @@ fn why(
             Some(match way.unwrap_or(Way::Rests(State::Archived)) {
                 Way::Rests(state) => Waiting::CampaignRests(state),
                 Way::OutsideHours => Waiting::OutsideHours,
+                Way::NoQuestionnaire => Waiting::NoQuestionnaire,
                 Way::OtherTrunks => Waiting::OtherTrunks,
                 Way::Full | Way::Open => Waiting::LinesFull,
             })

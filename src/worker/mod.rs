@@ -63,7 +63,7 @@ use crate::campaign::pacing::{Limits, Pacer, Permit};
 use crate::campaign::plan::Precedence;
 use crate::campaign::{FollowUps, NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
 use crate::escalation::rule::RuleBook;
-use crate::ivr::Questionnaire;
+use crate::ivr::Questionnaires;
 use crate::notify::Webhook;
 use crate::prompt::Library;
 use crate::store::{Claim, Outcome, Store, Topic};
@@ -83,8 +83,8 @@ pub struct Road<C> {
     pub carrier: Arc<C>,
     /// What can be said.
     pub library: Arc<Library>,
-    /// What is asked.
-    pub questionnaire: Arc<Questionnaire>,
+    /// What can be asked; the terms of each campaign say what is.
+    pub questionnaires: Arc<Questionnaires>,
     /// When a human must act, where a centre has released no rules of its own.
     pub rules: RuleBook,
     /// How time is handed down.

@@ -138,7 +138,8 @@ async fn judge<C>(
     members: &Members<'_>,
     silent: &BTreeMap<PatientId, Silent>,
 ) -> anyhow::Result<usize> {
-    let rules = rules::in_force(road, center, now.date()).await?;
+    let named = members.terms.rules.as_deref();
+    let rules = rules::in_force(road, center, now.date(), named).await?;
     let mut n_silent = 0;
     for one in &members.people {
         let Some(silent) = silent.get(&one.patient.id) else { continue };

@@ -11,6 +11,7 @@ use mimamori::base::id::{CampaignId, PatientId};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::programme::State;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, Terms};
+use mimamori::ivr::Questionnaires;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{HealthCenter, Held, Role, Scope};
 use mimamori::store::{AttemptOfDay, Claimant, Store};
@@ -416,6 +417,7 @@ async fn what_is_no_longer_agreed_to_is_not_called(office: Office) {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
     };
     let claimed = || async { store.claim_due(at(14, 30), &claimant, 9).await.unwrap().len() };
     for (change, what) in [

@@ -16,7 +16,7 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
@@ -73,7 +73,7 @@ impl Desktop {
             store: town.store.clone(),
             clock: Clock::new(move || now),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,

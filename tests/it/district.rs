@@ -24,7 +24,7 @@ use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Case, Priority};
 use mimamori::ivr::questionnaire::{Need, Question};
-use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Script, YesNo};
+use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Questionnaires, Script, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
@@ -142,7 +142,7 @@ impl Town {
             store: self.store(life).await,
             carrier: Arc::new(carrier),
             library: Arc::clone(&self.library),
-            questionnaire: Arc::clone(&QUESTIONNAIRE),
+            questionnaires: Questionnaires::shipped(),
             rules: RuleBook::shipped().unwrap(),
             clock: self.clock.clone(),
             webhook: None,

@@ -14,7 +14,7 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::{CaseState, Deed, Fact, Priority};
-use mimamori::ivr::{Answer, Entry, YesNo};
+use mimamori::ivr::{Answer, Entry, Questionnaires, YesNo};
 use mimamori::observation::{Channel, Observation};
 use mimamori::registry::{
     Actor, AuditEntry, ConsoleLanguage, Episode, HealthCenter, Patient, PatientPhone, PhoneRole,
@@ -222,6 +222,7 @@ pub(crate) fn claimant() -> Claimant {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
         grace: Duration::from_hours(3),
     }
 }

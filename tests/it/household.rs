@@ -11,7 +11,7 @@ use mimamori::call::{Completion, Disposition, Respondent};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Session};
+use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Questionnaires, Session};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{Actor, AuditEntry};
@@ -91,6 +91,7 @@ fn claimant() -> Claimant {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
         grace: Duration::from_hours(3),
     }
 }
@@ -279,7 +280,7 @@ async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,
@@ -381,7 +382,7 @@ async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
         store: store.clone(),
         carrier: Arc::new(Marked(Taught::new(trunk.clone(), repertoire))),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,

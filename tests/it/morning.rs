@@ -14,7 +14,7 @@ use mimamori::base::{Clock, Digit, Language, PhoneNumber, Private};
 use mimamori::call::{Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Timeline};
 use mimamori::campaign::{NewSlot, SlotKind, Terms};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{
@@ -244,7 +244,7 @@ fn road<C>(store: &Store, carrier: C, clock: &Clock) -> Road<C> {
         store: store.clone(),
         carrier: Arc::new(carrier),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,

@@ -22,7 +22,7 @@ use mimamori::campaign::Terms;
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, Utterance};
 use mimamori::observation::Channel;
 use mimamori::prompt::{Library, Pace, Source};
 use mimamori::registry::audit::hex;
@@ -118,7 +118,7 @@ impl Office {
             store,
             clock: Clock::new(ten_o_clock),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,
@@ -249,6 +249,7 @@ impl Office {
             only: None,
             trunk: "main".to_owned(),
             trunk_group: None,
+            questionnaires: Questionnaires::shipped().keys().clone(),
         };
         self.store().claim_due(at(10, 0), &claimant, 10).await.unwrap().len()
     }

@@ -63,6 +63,11 @@ struct VersionOut {
     published_at: String,
     /// By whom.
     published_by: String,
+    /// What is asked, as observations name it.
+    #[schema(example = "recuperation@2")]
+    questionnaire: String,
+    /// The version of the set of rules that judges; null for the one in force for the centre.
+    rules: Option<String>,
 }
 
 /// All campaigns of the centre. There are few, so that there are no pages.
@@ -103,6 +108,8 @@ impl CampaignOut {
                 effective_at: version.effective_at.to_string(),
                 published_at: version.published_at.to_string(),
                 published_by: version.published_by.clone(),
+                questionnaire: version.terms.questionnaire.clone(),
+                rules: version.terms.rules.clone(),
             }),
         }
     }
@@ -160,8 +167,14 @@ async fn act(
         String::new()
     };
     let within = desk.store.within(client.scope()?);
-    let seen = CampaignOut::new(&within.campaign(client.now, id).await?);
-    given::must_mean(&headers, &seen)?;
+    let campaign = within.campaign(client.now, id).await?;
+    given::must_mean(&headers, &CampaignOut::new(&campaign))?;
+    if let (Action::Start | Action::Resume, Some(version)) = (action, &campaign.version) {
+        let stock = desk.stock(client.now, &within).await?;
+        if let Some(missing) = version.terms.missing(&stock).into_iter().next() {
+            return Err(Problem::field("/action", missing));
+        }
+    }
     let mut entry = client.audit(action.done());
     entry.detail = format!("api {reason}");
     let by = client.staff.name.expose().clone();

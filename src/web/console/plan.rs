@@ -160,7 +160,12 @@ async fn waiting(
     let nodes: Vec<_> = nodes.iter().filter(|node| node.is_here(now)).collect();
     let trunks = desk.store.trunk_statuses().await?;
     let trunks: Vec<&str> = trunks.iter().map(|trunk| trunk.trunk.as_str()).collect();
-    let services = Services { nodes: &nodes, trunks: &trunks, trunk_groups: None };
+    let services = Services {
+        nodes: &nodes,
+        trunks: &trunks,
+        trunk_groups: None,
+        questionnaires: Some(desk.questionnaires.keys()),
+    };
     for patient in overdue {
         waiting.extend(desk.store.waiting(now, &services, patient).await?);
     }

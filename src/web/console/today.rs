@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::base::clock::civil;
 use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, PhoneNumber};
-use crate::registry::Right;
+use crate::registry::{Reach, Right};
 use crate::store::{
     Counts, Dialing, Disturbances, Finish, Morning, NoTest, NodeStatus, TestCall, TrunkWord,
 };
@@ -42,7 +42,12 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
         None => None,
     };
     let disturbances = match viewer.staff.scope() {
-        Some(scope) => desk.store.within(scope).disturbances(viewer.now).await?,
+        Some(scope) => {
+            let found = desk.store.within(scope).disturbances(viewer.now).await?;
+            let reach = Reach::Center(scope.center);
+            let campaigns_mute = desk.mute_campaigns(viewer.now, reach).await?;
+            Disturbances { campaigns_mute, ..found }
+        }
         None => Disturbances::default(),
     };
     let sees_plan = counts.is_some() && viewer.may(Right::SeePlan);

@@ -16,6 +16,7 @@ use crate::base::clock::civil;
 use crate::campaign::capacity::{Estimate, Habits, Load, Measured, estimate};
 use crate::campaign::example::{Example, unanswered};
 use crate::campaign::programme::{Caps, State as Stands, Version};
+use crate::campaign::terms::Stock;
 use crate::campaign::{Calendar, Campaign, Terms};
 use crate::registry::{Arrangement, AuditEntry, Episode, HealthCenter, Right};
 use crate::store::{CampaignChange, Effect, NodeStatus, TrunkWord, Within};
@@ -25,7 +26,9 @@ use crate::web::console::campaigns::form::{Form, RETRY_COLUMNS};
 use crate::web::console::campaigns::words::{
     self, Choice, HOLIDAYS, RECORDINGS, RETRIES, SHORT_SCRIPTS, WEEKDAYS,
 };
-use crate::web::console::campaigns::{InHand, actions, named, not_so, starting, state, within};
+use crate::web::console::campaigns::{
+    InHand, actions, in_force, named, not_so, starting, state, within,
+};
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
@@ -60,6 +63,8 @@ struct Sheet<'a> {
     center: HealthCenter,
     calendar: Calendar,
     in_hand: InHand,
+    /// What the terms may name.
+    stock: Stock,
     measured: Measured,
     /// What the trunks bear; `None` if no service runs.
     lines: Option<u32>,
@@ -88,6 +93,7 @@ impl<'a> Sheet<'a> {
             center: within.health_center().await?,
             calendar: within.closures(viewer.now).await?,
             in_hand: InHand::of(within, viewer).await?,
+            stock: desk.stock(viewer.now, within).await?,
             measured: within.measured_calls(since).await?,
             lines,
             somebody: Episode {
@@ -130,6 +136,9 @@ impl<'a> Sheet<'a> {
                     }
                     @if self.viewer.may(Right::ChangePlan) { (actions(self.viewer, campaign)) }
                 }
+            }
+            @for fault in &in_force(campaign, &self.stock) {
+                p.notice.act { (ui::icon(Icon::Alert)) (self.say("公開中の版: ", "The version in force: ")) (self.viewer.tell(fault)) }
             }
             div.campaign {
                 div { (self.terms_form(form)) }
@@ -202,10 +211,16 @@ impl<'a> Sheet<'a> {
                 }
                 fieldset {
                     legend { (self.say("問診・録音・回線", "Script, recordings, trunks")) }
+                    (fields.stocked("questionnaire", self.say("問診票", "Questionnaire"), None, &self.stock.questionnaires))
+                    (fields.stocked(
+                        "rules",
+                        self.say("判定のルール", "Rules that judge the answers"),
+                        Some(self.say("保健所でその日に有効なルール", "Those in force for the centre on the day")),
+                        &self.stock.rules,
+                    ))
                     (fields.choice("short_script", self.say("短い問診", "Short script"), &SHORT_SCRIPTS))
                     (fields.choice("recording", self.say("残す録音", "Recordings kept"), &RECORDINGS))
                     (fields.text("trunk_group", self.say("回線グループ(空欄はすべて)", "Trunk group (empty: any)"), 40))
-                    p.hint { (self.say("問診票", "Questionnaire")) " " code { (self.terms.questionnaire) } }
                 }
                 @if self.may_change() { (self.buttons()) }
             }
@@ -227,7 +242,8 @@ impl<'a> Sheet<'a> {
     }
 
     fn meaning(&self) -> Markup {
-        let faults = self.terms.faults();
+        let mut faults = self.terms.faults();
+        faults.extend(self.terms.missing(&self.stock));
         let warnings = self.terms.warnings(&self.center);
         html! {
             section.card {
@@ -541,6 +557,25 @@ impl Fields<'_> {
         }
     }
 
+    /// A choice from what is kept elsewhere; `none` is the choice of nothing. What was chosen and is
+    /// gone meanwhile is shown as such, rather than another in its place.
+    fn stocked(&self, name: &str, label: &str, none: Option<&str>, known: &[String]) -> Markup {
+        let shown = self.form.shown(name);
+        let is_gone = !shown.is_empty() && !known.iter().any(|one| one == shown);
+        html! {
+            div {
+                label { (label)
+                    select name=(name) aria-invalid=[self.invalid(name)] aria-describedby=[self.described(name)] {
+                        @if let Some(none) = none { option value="" selected[shown.is_empty()] { (none) } }
+                        @if is_gone { option value=(shown) selected { (shown) (self.viewer.say("(ありません)", " (not there)")) } }
+                        @for one in known { option value=(one) selected[one == shown] { (one) } }
+                    }
+                }
+                (self.fault(name))
+            }
+        }
+    }
+
     fn week(&self) -> Markup {
         html! {
             div.scroll tabindex="0" { table {
@@ -638,7 +673,7 @@ pub(super) async fn save(
     let id = campaign.id;
     let sheet = Sheet::of(&desk, &viewer, &within, campaign).await?;
     let mut form = Form::new(fields);
-    let Some((name, terms)) = form.read(&sheet.terms) else {
+    let Some((name, terms)) = form.read(&sheet.terms, &sheet.stock) else {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, sheet.page(&form)).into_response());
     };
     let by = viewer.staff.name.expose().clone();
@@ -654,7 +689,7 @@ pub(super) async fn save(
     let Some(effect) = effect else {
         return Ok(done(&to, viewer.say("下書きを保存しました。", "The draft is saved.")));
     };
-    if !terms.faults().is_empty() {
+    if !terms.faults().is_empty() || !terms.missing(&sheet.stock).is_empty() {
         return Ok(done(
             &to,
             viewer.say(

@@ -18,6 +18,7 @@ use crate::base::clock::civil;
 use crate::base::id::CampaignId;
 use crate::campaign::Campaign;
 use crate::campaign::programme::{Action, State as Stands};
+use crate::campaign::terms::Stock;
 use crate::registry::{AuditEntry, Right};
 use crate::store::{CampaignChange, StoreError, Within};
 use crate::web::Desk;
@@ -80,6 +81,7 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
     let within = within(&desk, &viewer, Right::SeePlan)?;
     let campaigns = within.campaigns(viewer.now).await?;
     let in_hand = InHand::of(&within, &viewer).await?;
+    let stock = desk.stock(viewer.now, &within).await?;
     let say = |ja, en| viewer.say(ja, en);
     let may_change = viewer.may(Right::ChangePlan);
     Ok(ui::page(
@@ -114,7 +116,12 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
                                     div.small.muted { (say("ほかの計画に入っていない方はこの計画です", "for all who are in no other one")) }
                                 }
                             }
-                            td { (state(&viewer, campaign)) (starting(&viewer, campaign)) }
+                            td {
+                                (state(&viewer, campaign)) (starting(&viewer, campaign))
+                                @for fault in &in_force(campaign, &stock) {
+                                    div.small.red { (ui::icon(Icon::Alert)) (viewer.tell(fault)) }
+                                }
+                            }
                             td.number { (in_hand.patients(campaign)) }
                             td.number { (in_hand.lines(campaign)) @if let Some(cap) = campaign.caps.lines { " / " (cap) } }
                             td { (version(&viewer, campaign)) }
@@ -139,6 +146,12 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
             }
         },
     ))
+}
+
+/// What the terms in force name and nobody has.
+fn in_force(campaign: &Campaign, stock: &Stock) -> Vec<Bilingual> {
+    let version = campaign.version.as_ref().filter(|_| !campaign.state.is_over());
+    version.map(|version| version.terms.missing(stock)).unwrap_or_default()
 }
 
 /// Where a campaign stands, as word, icon and colour.
@@ -264,6 +277,13 @@ async fn act(
             "理由を200文字以内で入力してください。",
             "Please give a reason of at most 200 characters.",
         )));
+    }
+    if matches!(action, Action::Start | Action::Resume) {
+        let campaign = within.campaign(viewer.now, id).await?;
+        let stock = desk.stock(viewer.now, &within).await?;
+        if let Some(fault) = in_force(&campaign, &stock).into_iter().next() {
+            return Err(Fault::Conflict(fault));
+        }
     }
     let entry = AuditEntry { detail: reason.to_owned(), ..viewer.audit(action.done()) };
     let by = viewer.staff.name.expose().clone();

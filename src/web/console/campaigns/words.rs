@@ -113,6 +113,7 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
     let kept = told(&RECORDINGS, terms.recording);
     let (frail, hours) = (silence.frail_after_attempts, silence.absence_hours);
     let mut sentences = vec![
+        asked(terms),
         week(terms),
         Bilingual::composed(
             format!("祝日・休業日: {}。", holidays.ja),
@@ -161,6 +162,22 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
         ));
     }
     sentences
+}
+
+/// What is asked, and by what it is judged.
+fn asked(terms: &Terms) -> Bilingual {
+    let questionnaire = &terms.questionnaire;
+    let (ja, en) = match &terms.rules {
+        None => (
+            "保健所でその日に有効なルール".to_owned(),
+            "the rules that are in force for the centre on the day".to_owned(),
+        ),
+        Some(version) => (format!("ルール「{version}」"), format!("the rules {version}")),
+    };
+    Bilingual::composed(
+        format!("問診票「{questionnaire}」で尋ね、{ja}で判定します。"),
+        format!("The questionnaire {questionnaire} is asked; {en} judge the answers."),
+    )
 }
 
 /// Days with the same hours are told together.
@@ -237,6 +254,7 @@ mod tests {
         terms.trunk_group = Some("main".to_owned());
         let told: Vec<String> = summary(&terms).iter().map(|one| one.ja.to_string()).collect();
         insta::assert_snapshot!(told.join("\n"), @"
+        問診票「recuperation@2」で尋ね、保健所でその日に有効なルールで判定します。
         発信する時間: 月火水木金土 8:00–20:00、日 発信しない(保健所の発信時間の中だけ)。
         祝日・休業日: ほかの日と同じく発信する。
         時刻の約束がない方には 9:30・14:30 に電話し、約束の時刻から120分の間に発信します。
@@ -246,5 +264,8 @@ mod tests {
         リスクの高い方・独居の方は2回つながらなければ職員に知らせます。36時間なにも報告がなければ警告します。
         回線グループ「main」だけを使います。
         ");
+        terms.rules = Some("2026-11-01".to_owned());
+        let judged = &summary(&terms)[0];
+        assert_eq!(judged.ja, "問診票「recuperation@2」で尋ね、ルール「2026-11-01」で判定します。");
     }
 }
