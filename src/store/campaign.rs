@@ -44,6 +44,15 @@ pub(super) struct Means<'a> {
     pub(super) questionnaires: Option<&'a [String]>,
 }
 
+/// What was discarded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Discarded {
+    /// A campaign that was never published.
+    Campaign,
+    /// Terms that were being written for a campaign that was; what is in force stays.
+    Terms,
+}
+
 /// Who changed a campaign, and why.
 #[derive(Clone, Debug)]
 pub struct CampaignChange<'a> {
@@ -515,6 +524,45 @@ impl Within<'_> {
         sign(session.connection(), now, id, change).await?;
         session.commit(&[Topic::Registry, Topic::Due, Topic::Over, Topic::Slot]).await?;
         Ok(state)
+    }
+
+    /// Discards what was never published: a draft campaign as a whole, or else the terms that are being
+    /// written for the next version. The audit keeps that it was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with `campaign_in_use` if patients are in the draft campaign;
+    /// [`StoreError::Stale`] if there is nothing to discard.
+    pub async fn discard_draft(
+        &self,
+        now: Timestamp,
+        id: CampaignId,
+        change: &CampaignChange<'_>,
+    ) -> Result<Discarded, StoreError> {
+        const IN_USE: &str = "select 1 as one from episode e where e.campaign_id = $1 limit 1";
+        const DELETE: &str = "delete from campaign where id = $1 and state = 'draft'";
+        const FORGET: &str = "update campaign set draft = null where id = $1 \
+            and state in ('ready', 'running', 'paused') and draft is not null";
+        let mut session = self.store.write().await?;
+        let campaign = self.own(session.connection(), now, id).await?;
+        let (what, statement) = match campaign.state {
+            State::Draft => (Discarded::Campaign, DELETE),
+            _ => (Discarded::Terms, FORGET),
+        };
+        if what == Discarded::Campaign {
+            let used =
+                sqlx::query(IN_USE).bind(id.to_string()).fetch_optional(session.connection());
+            if used.await?.is_some() {
+                return Err(StoreError::Conflict { constraint: "campaign_in_use".to_owned() });
+            }
+        }
+        let done =
+            sqlx::query(statement).bind(id.to_string()).execute(session.connection()).await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Stale { what: "campaign" });
+        }
+        sign(session.connection(), now, id, change).await?;
+        session.commit(&[Topic::Registry]).await?;
+        Ok(what)
     }
 
     /// Changes the day on which a ready campaign starts by itself; `None`: by hand only.

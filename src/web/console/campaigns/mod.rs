@@ -20,7 +20,7 @@ use crate::campaign::Campaign;
 use crate::campaign::programme::{Action, State as Stands};
 use crate::campaign::terms::Stock;
 use crate::registry::{AuditEntry, Right};
-use crate::store::{CampaignChange, StoreError, Within};
+use crate::store::{CampaignChange, Discarded, StoreError, Within};
 use crate::web::Desk;
 use crate::web::auth::{Nothing, Posted, Viewer, done};
 use crate::web::fault::Fault;
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/campaigns", get(list).post(draft))
         .route("/campaigns/{id}", get(editor::show).post(editor::save))
         .route("/campaigns/{id}/act", post(act))
+        .route("/campaigns/{id}/discard", post(discard))
         .route("/campaigns/{id}/copy", post(copy))
         .route("/campaigns/{id}/caps", post(editor::set_caps))
         .route("/campaigns/{id}/start-day", post(editor::set_start))
@@ -231,12 +232,27 @@ fn actions(viewer: &Viewer, campaign: &Campaign) -> Markup {
                     }
                 }
             }
+            @if is_discardable(campaign) {
+                form method="post" action={ "/campaigns/" (campaign.id) "/discard" } {
+                    (ui::csrf(viewer))
+                    button.quiet type="submit" data-confirm=(viewer.say(
+                        "下書きを破棄しますか。元に戻せません。公開した版は変わりません。",
+                        "Discard the draft? It cannot be brought back. Published versions stay as they are.",
+                    )) { (viewer.say("下書きを破棄", "Discard the draft")) }
+                }
+            }
             form method="post" action={ "/campaigns/" (campaign.id) "/copy" } {
                 (ui::csrf(viewer))
                 button.quiet type="submit" { (viewer.say("複製", "Duplicate")) }
             }
         }
     }
+}
+
+/// There is something that was never published.
+fn is_discardable(campaign: &Campaign) -> bool {
+    let has_terms = campaign.draft.is_some() && !campaign.state.is_over();
+    campaign.state == Stands::Draft || has_terms
 }
 
 /// Patients hear from nobody after it.
@@ -297,8 +313,32 @@ async fn act(
     Ok(done("/campaigns", &text))
 }
 
+async fn discard(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Posted { viewer, form: Nothing {} }: Posted<Nothing>,
+) -> Result<Response, Fault> {
+    let within = within(&desk, &viewer, Right::ChangePlan)?;
+    let campaign = within.campaign(viewer.now, named(&id)?).await?;
+    let entry = AuditEntry { detail: campaign.name, ..viewer.audit("campaign.discarded") };
+    let by = viewer.staff.name.expose().clone();
+    let change = CampaignChange { by: &by, reason: "", entry: &entry };
+    let discarded = within.discard_draft(viewer.now, campaign.id, &change).await.map_err(not_so)?;
+    let to = match discarded {
+        Discarded::Campaign => "/campaigns".to_owned(),
+        Discarded::Terms => format!("/campaigns/{}", campaign.id),
+    };
+    Ok(done(&to, viewer.say("下書きを破棄しました。", "The draft is discarded.")))
+}
+
 fn not_so(fault: StoreError) -> Fault {
     match fault {
+        StoreError::Conflict { constraint } if constraint == "campaign_in_use" => {
+            Fault::Conflict(Bilingual::fixed(
+                "この下書きに入っている方がいます。患者のページで別の計画に移してから破棄してください。",
+                "Patients are in this draft. Move them to another campaign on their pages first.",
+            ))
+        }
         StoreError::Conflict { constraint } if constraint == "campaign_default" => {
             Fault::Conflict(Bilingual::fixed(
                 "ほかの計画に入っていない方の計画なので、終了できません。一時停止はできます。",
