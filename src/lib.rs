@@ -116,7 +116,7 @@
 //! | **recording**, **mark** | a call's sound as it is kept; what happened at a moment of it |
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
-//! | **welfare check** | 安否確認: somebody silent all day is looked for; listed, decided, settled |
+//! | **welfare check** | 安否確認: somebody silent all day, or in the evening, is looked for; listed, decided, settled |
 //! | **course**, **proposal** | from which day an illness is counted; that a release is possible, for a person to decide |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
 

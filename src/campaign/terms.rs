@@ -107,11 +107,27 @@ pub struct Silence {
     pub decide_at: Time,
     /// When what is not settled goes to the supervisor.
     pub escalate_at: Time,
+    /// When the list of those is made who missed an evening slot: it is judged apart from the day.
+    #[serde(default = "night_at")]
+    pub night_at: Time,
+    /// When what is not settled of that list goes to the supervisor.
+    #[serde(default = "night_escalate_at")]
+    pub night_escalate_at: Time,
     /// After so many attempts in vain at one slot a patient at high risk, or living alone, is a
     /// matter for staff already.
     pub frail_after_attempts: u32,
     /// No observation at all for so many hours is an alarm of its own, whatever else is planned.
     pub absence_hours: u32,
+}
+
+/// Half an hour after the last hour at which anybody may be called.
+const fn night_at() -> Time {
+    Time::constant(20, 30, 0, 0)
+}
+
+/// Nobody meets at night: an hour is what somebody on duty has.
+const fn night_escalate_at() -> Time {
+    Time::constant(21, 30, 0, 0)
 }
 
 /// What a date is to a campaign.
@@ -159,6 +175,8 @@ impl Terms {
             silence: Silence {
                 decide_at: Time::constant(17, 0, 0, 0),
                 escalate_at: Time::constant(20, 0, 0, 0),
+                night_at: night_at(),
+                night_escalate_at: night_escalate_at(),
                 frail_after_attempts: 2,
                 absence_hours: 36,
             },
@@ -241,6 +259,12 @@ impl Terms {
             "the list, the decision and the escalation must follow one another",
         );
         fault(
+            !(self.cadence.review_at < self.silence.night_at
+                && self.silence.night_at < self.silence.night_escalate_at),
+            "夜の一覧は未応答一覧より後、夜の上申は夜の一覧より後にしてください",
+            "the list of the night must follow that of the day, and its escalation must follow it",
+        );
+        fault(
             !(12..=72).contains(&self.silence.absence_hours),
             "無報告の警告は 12〜72 時間にしてください",
             "the watch over absence must be between 12 and 72 hours",
@@ -310,6 +334,12 @@ impl Terms {
             self.cadence.default_times.iter().any(|time| self.cadence.is_unwise(*time)),
             "標準の時刻の一部は、未応答一覧までに終わりません",
             "some usual times are too late for the list of those not reached",
+        );
+        let has_evening = self.cadence.default_times.iter().any(|it| self.cadence.is_evening(*it));
+        warn(
+            has_evening && self.silence.night_at < window.closes_at(),
+            "夜の一覧を作る時刻に、夜の枠の電話がまだ続いていることがあります",
+            "calls of evening slots may still be made when the list of the night is",
         );
         warn(
             self.retry.attempts == 1,
@@ -427,6 +457,19 @@ mod tests {
         let named = Terms { rules: Some("2026-11-01".to_owned()), ..Terms::shipped() };
         let text = serde_json::to_string(&named).unwrap();
         assert_eq!(serde_json::from_str::<Terms>(&text).unwrap(), named);
+    }
+
+    #[test]
+    fn terms_of_before_have_the_usual_list_of_the_night() {
+        let text = serde_json::to_string(&Terms::shipped()).unwrap();
+        let before = text
+            .replace(",\"night_at\":\"20:30:00\"", "")
+            .replace(",\"night_escalate_at\":\"21:30:00\"", "");
+        assert!(!before.contains("night"), "{before}");
+        assert_eq!(serde_json::from_str::<Terms>(&before).unwrap(), Terms::shipped());
+        let mut wrong = Terms::shipped();
+        wrong.silence.night_escalate_at = wrong.silence.night_at;
+        assert_eq!(wrong.faults().len(), 1);
     }
 
     #[test]

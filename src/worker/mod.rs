@@ -13,7 +13,7 @@
 //! household  the same line → the next of those who share it
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
-//! welfare    silence → the 安否確認 list, cases           at the hours that the terms say
+//! welfare    silence → the 安否確認 lists, cases          at the hours that the terms say
 //! deliver    outbox → webhook                            until the receiver took it
 //! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind

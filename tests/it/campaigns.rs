@@ -76,6 +76,8 @@ fn terms(others: &[(&str, &str)]) -> String {
         ("review_at", "16:00"),
         ("decide_at", "17:00"),
         ("escalate_at", "20:00"),
+        ("night_at", "20:30"),
+        ("night_escalate_at", "21:30"),
         ("tolerance", "90"),
         ("incomplete", "15"),
         ("trunk_fault", "3"),

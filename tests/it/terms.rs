@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::{Date, date, time};
+use jiff::civil::{Date, Time, date, time};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::{CampaignId, PatientId};
 use mimamori::campaign::programme::Action;
@@ -28,18 +28,22 @@ use tokio::sync::watch;
 
 use crate::store::at;
 
-const DAY: Date = date(2026, 11, 23);
+pub(crate) const DAY: Date = date(2026, 11, 23);
 
 /// A district whose patients are in these campaigns, one each.
-struct Town {
-    store: Store,
-    district: District,
+pub(crate) struct Town {
+    pub(crate) store: Store,
+    pub(crate) district: District,
     directory: Arc<Directory>,
     _folder: tempfile::TempDir,
 }
 
 impl Town {
     async fn new(campaigns: &[Terms], temper: Temper) -> Self {
+        Self::called_at(&[time(9, 30, 0, 0)], campaigns, temper).await
+    }
+
+    pub(crate) async fn called_at(times: &[Time], campaigns: &[Terms], temper: Temper) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("terms.sqlite");
         let store = Store::open_in_virtual_time(database.to_str().unwrap(), [1; 32]).await.unwrap();
@@ -48,7 +52,7 @@ impl Town {
             n_patients: u32::try_from(campaigns.len()).unwrap(),
             first_day: DAY,
             last_day: date(2026, 12, 1),
-            call_times: vec![time(9, 30, 0, 0)],
+            call_times: times.to_vec(),
         });
         let center = district.health_center.id;
         store.save_health_center(at(0, 0), &district.health_center).await.unwrap();
@@ -56,6 +60,7 @@ impl Town {
         for (n, (household, terms)) in district.households.iter_mut().zip(campaigns).enumerate() {
             household.persona = Persona { temper, seed: 7 };
             household.patient.has_oximeter = true;
+            household.patient.lives_alone = true;
             household.patient.phones.truncate(1);
             let campaign = running(&store, center, &format!("計画{n}"), terms).await;
             household.episode.arrangement.campaign = Some(campaign);
@@ -71,7 +76,7 @@ impl Town {
     }
 
     /// Walks the road from 9:20 until a time of the same day.
-    async fn walk(&self, hour: i8, minute: i8) {
+    pub(crate) async fn walk(&self, hour: i8, minute: i8) {
         let clock = starting_at(at(9, 20));
         let carrier = VirtualCarrier::new(Arc::clone(&self.directory), clock.clone());
         let road = Arc::new(Road {

@@ -205,6 +205,10 @@ impl<'a> Sheet<'a> {
                         (fields.time("escalate_at", self.say("上申", "Escalation")))
                     }
                     div.row {
+                        (fields.time("night_at", self.say("夜の一覧(寝る前の枠)", "List of the night (evening slots)")))
+                        (fields.time("night_escalate_at", self.say("夜の上申", "Escalation of the night")))
+                    }
+                    div.row {
                         (fields.number("frail_after_attempts", self.say("高リスク・独居の方を知らせる回数", "High risk or alone: after calls"), 1, 6))
                         (fields.number("absence_hours", self.say("無報告の警告(時間)", "Alarm without a report (hours)"), 12, 72))
                     }

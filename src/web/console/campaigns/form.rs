@@ -52,6 +52,8 @@ impl Form {
             ("review_at", terms.cadence.review_at),
             ("decide_at", terms.silence.decide_at),
             ("escalate_at", terms.silence.escalate_at),
+            ("night_at", terms.silence.night_at),
+            ("night_escalate_at", terms.silence.night_escalate_at),
         ] {
             form.put(name, &time(time_of_day));
         }
@@ -154,6 +156,8 @@ impl Form {
         terms.cadence.review_at = self.time("review_at");
         terms.silence.decide_at = self.time("decide_at");
         terms.silence.escalate_at = self.time("escalate_at");
+        terms.silence.night_at = self.time("night_at");
+        terms.silence.night_escalate_at = self.time("night_escalate_at");
         terms.silence.frail_after_attempts = self.number("frail_after_attempts", 6);
         terms.silence.absence_hours = self.number("absence_hours", 999);
         terms.retry.attempts = self.number("attempts", 99);

@@ -108,6 +108,8 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
     let silence = &terms.silence;
     let [review, decide, escalate] =
         [terms.cadence.review_at, silence.decide_at, silence.escalate_at].map(clock);
+    let [last, night, night_escalate] =
+        [terms.cadence.last_daytime_start, silence.night_at, silence.night_escalate_at].map(clock);
     let holidays = told(&HOLIDAYS, terms.holidays);
     let short = told(&SHORT_SCRIPTS, terms.short_script);
     let kept = told(&RECORDINGS, terms.recording);
@@ -141,6 +143,15 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
             ),
             format!(
                 "{review}: the list of those not reached; {decide}: staff decide; {escalate}: the \
+                 rest goes to the supervisor."
+            ),
+        ),
+        Bilingual::composed(
+            format!(
+                "{last}より後に始まる夜の枠は、{night}の夜の一覧で確かめ、{night_escalate}に残りを上申します。"
+            ),
+            format!(
+                "Evening slots, after {last}: a list of their own at {night}; {night_escalate}: the \
                  rest goes to the supervisor."
             ),
         ),
@@ -261,6 +272,7 @@ mod tests {
         1つの時刻につき最大3回かけます(応答なし: 20・40分後、話し中: かけ直さない)。
         短い問診: その日の2回目から。録音: 保健所の設定に従う。
         16:00に未応答一覧を作り、17:00までに安否確認を決め、20:00に残りを上申します。
+        15:00より後に始まる夜の枠は、20:30の夜の一覧で確かめ、21:30に残りを上申します。
         リスクの高い方・独居の方は2回つながらなければ職員に知らせます。36時間なにも報告がなければ警告します。
         回線グループ「main」だけを使います。
         ");
