@@ -42,6 +42,8 @@ pub(super) struct Means<'a> {
     pub(super) trunk_groups: Option<&'a [Option<&'a str>]>,
     /// What can be asked; `None` if it is not known.
     pub(super) questionnaires: Option<&'a [String]>,
+    /// A call goes on to the next one of a household: the line is there, and no new call is placed.
+    pub(super) goes_on: bool,
 }
 
 /// What was discarded.
@@ -791,7 +793,8 @@ pub(super) async fn ways_of_campaigns(
         where a.state in ('dialing', 'talking') and a.campaign_id is not null \
         group by a.campaign_id";
     const DIALED: &str = "select a.campaign_id, count(*) as n from attempt a \
-        where a.dialed_at > $1 and a.campaign_id is not null group by a.campaign_id";
+        where a.dialed_at > $1 and a.continues is null and a.campaign_id is not null \
+        group by a.campaign_id";
     let mut live = HashMap::new();
     let mut dialed = HashMap::new();
     if book.campaigns().any(|one| one.caps.lines.is_some()) {
@@ -826,7 +829,7 @@ pub(super) async fn ways_of_campaigns(
         {
             Way::OtherTrunks
         } else if !takes(campaign.caps.lines, &live)
-            || !takes(campaign.caps.calls_per_minute, &dialed)
+            || !(means.goes_on || takes(campaign.caps.calls_per_minute, &dialed))
         {
             Way::Full
         } else {
@@ -874,7 +877,8 @@ fn counts(rows: &[sqlx::any::AnyRow]) -> Result<HashMap<CampaignId, u32>, StoreE
 }
 
 /// How many calls are under way, and how many were placed within the last minute, through one
-/// trunk or, for an empty name, through all.
+/// trunk or, for an empty name, through all. A call that went on to another of the household was placed
+/// once.
 pub(super) async fn load(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -883,7 +887,7 @@ pub(super) async fn load(
     const LIVE: &str = "select count(*) as n from attempt a \
         where a.state in ('dialing', 'talking') and ($1 = '' or a.trunk = $1)";
     const DIALED: &str = "select count(*) as n from attempt a \
-        where a.dialed_at > $2 and ($1 = '' or a.trunk = $1)";
+        where a.dialed_at > $2 and a.continues is null and ($1 = '' or a.trunk = $1)";
     let row = sqlx::query(LIVE).bind(trunk).fetch_one(&mut *connection).await?;
     let live = Fields::new("attempt", &row).integer("n")?;
     let row = sqlx::query(DIALED)

@@ -139,7 +139,7 @@ impl Store {
         }
         let before = before(connection, attempt).await?;
         let book = self.book(connection, now).await?;
-        let open = open_now(connection, now, &book, claimant).await?;
+        let open = open_now(connection, now, &book, claimant, true).await?;
         Ok(household(connection, SQLITE_HOUSEHOLD, now, &before, &open).await?.is_some())
     }
 
@@ -369,11 +369,15 @@ async fn open_now(
     now: Timestamp,
     book: &Book,
     claimant: &Claimant,
+    goes_on: bool,
 ) -> Result<String, StoreError> {
     let centers = health_centers(connection).await?;
     let groups = [claimant.trunk_group.as_deref()];
-    let means =
-        Means { trunk_groups: Some(&groups), questionnaires: Some(&claimant.questionnaires) };
+    let means = Means {
+        trunk_groups: Some(&groups),
+        questionnaires: Some(&claimant.questionnaires),
+        goes_on,
+    };
     let ways = ways_of_campaigns(connection, now, book, &centers, means).await?;
     Ok(open_ones(&ways))
 }
@@ -420,12 +424,12 @@ impl Store {
         let connection = session.connection();
         // Locked, so that no two nodes take the last call that a cap allows.
         if !self.may_dial_locked(connection).await?
-            || !has_room(connection, now, &claimant.trunk).await?
+            || !has_room(connection, now, &claimant.trunk, after.is_some()).await?
         {
             return Ok(Turn::NothingDue);
         }
         let book = self.book(connection, now).await?;
-        let open = open_now(connection, now, &book, claimant).await?;
+        let open = open_now(connection, now, &book, claimant, after.is_some()).await?;
         let found = match after {
             None => self.candidate(connection, now, claimant, &open).await?,
             Some(after) => {
@@ -519,11 +523,13 @@ impl Store {
     }
 }
 
-/// Whether one more call fits under the caps of the installation and of the trunk.
+/// Whether one more call fits under the caps of the installation and of the trunk; one that goes on from
+/// another is no new call.
 pub(super) async fn has_room(
     connection: &mut AnyConnection,
     now: Timestamp,
     trunk: &str,
+    goes_on: bool,
 ) -> Result<bool, StoreError> {
     let of_all = installation_caps(connection).await?;
     let of_trunk = trunk_caps(connection, trunk).await?;
@@ -533,7 +539,7 @@ pub(super) async fn has_room(
         }
         let (live, dialed) = load_of(connection, now, trunk).await?;
         let has_room = |cap: Option<u32>, taken| cap.is_none_or(|cap| taken < cap);
-        if !has_room(caps.lines, live) || !has_room(caps.calls_per_minute, dialed) {
+        if !has_room(caps.lines, live) || !(goes_on || has_room(caps.calls_per_minute, dialed)) {
             return Ok(false);
         }
     }

@@ -29,6 +29,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0023_night_list.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0024_trunk_group.sql")),
         ]
     };
 }
@@ -57,6 +58,7 @@ const NAMES: &[(i64, &str)] = &[
     (21, "release"),
     (22, "plan"),
     (23, "night_list"),
+    (24, "trunk_group"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -17,7 +17,7 @@ use crate::store::dial::{attempts_to_dial, conditions, has_room};
 use crate::store::installation;
 use crate::store::registry::{health_centers, time_of_day};
 use crate::store::row::{Fields, millis};
-use crate::store::{NodeStatus, Store, StoreError, TrunkWord};
+use crate::store::{NodeStatus, Store, StoreError, TrunkStatus, TrunkWord};
 
 /// Why an attempt waits whose time has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -137,8 +137,11 @@ impl Store {
         let of_all = of_all(connection, now, services).await?;
         let book = self.book(connection, now).await?;
         let centers = health_centers(connection).await?;
-        let means =
-            Means { trunk_groups: services.trunk_groups, questionnaires: services.questionnaires };
+        let means = Means {
+            trunk_groups: services.trunk_groups,
+            questionnaires: services.questionnaires,
+            goes_on: false,
+        };
         let ways = ways_of_campaigns(connection, now, &book, &centers, means).await?;
         let rows = sqlx::query(CONDITIONS)
             .bind(millis(now))
@@ -150,7 +153,7 @@ impl Store {
             .await?;
         let mut is_full = !services.trunks.is_empty();
         for trunk in services.trunks {
-            is_full &= !has_room(connection, now, trunk).await?;
+            is_full &= !has_room(connection, now, trunk, false).await?;
         }
         let mut waiting = Vec::new();
         for row in &rows {
@@ -166,6 +169,43 @@ impl Store {
             waiting.push((fields.parsed("id")?, reason));
         }
         Ok(waiting)
+    }
+}
+
+impl Store {
+    /// How many calls of these campaigns are due or under way.
+    pub async fn in_hand(
+        &self,
+        now: Timestamp,
+        campaigns: &[CampaignId],
+    ) -> Result<usize, StoreError> {
+        const COUNT: &str = "select count(*) as n from attempt a \
+            where (a.state in ('dialing', 'talking') or (a.state = 'due' and a.due_at <= $1)) \
+            and $2 like ('% ' || a.campaign_id || ' %')";
+        let ids: Vec<String> = campaigns.iter().map(ToString::to_string).collect();
+        let mut session = self.glance().await?;
+        let row = sqlx::query(COUNT)
+            .bind(millis(now))
+            .bind(format!(" {} ", ids.join(" ")))
+            .fetch_one(session.connection())
+            .await?;
+        Fields::new("attempt", &row).integer("n")
+    }
+}
+
+impl Services<'_> {
+    /// The groups of the trunks of nodes that are there; `None` if none of them has said.
+    pub fn groups<'a>(
+        now: Timestamp,
+        nodes: &[&NodeStatus],
+        trunks: &'a [TrunkStatus],
+    ) -> Option<Vec<Option<&'a str>>> {
+        let is_here = |trunk: &&TrunkStatus| {
+            nodes.iter().any(|node| node.node == trunk.node && node.is_here(now))
+        };
+        let groups: Vec<_> =
+            trunks.iter().filter(is_here).map(|trunk| trunk.group.as_deref()).collect();
+        (!groups.is_empty()).then_some(groups)
     }
 }
 

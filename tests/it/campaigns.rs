@@ -14,7 +14,10 @@ use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, Terms}
 use mimamori::ivr::Questionnaires;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{HealthCenter, Held, Role, Scope};
-use mimamori::store::{AttemptOfDay, CampaignChange, Claimant, Effect, Store};
+use mimamori::store::{
+    AttemptOfDay, CampaignChange, Claimant, Effect, NodeStatus, RegistrationWord, Store,
+    TrunkStatus, TrunkWord,
+};
 
 use crate::accounts_by_hand::Host;
 use crate::plan::{HANA, Office, TARO, at};
@@ -47,6 +50,7 @@ claims! {
     what_nobody_has_is_neither_saved_nor_started
     nobody_changes_a_campaign_of_another_centre
     the_lines_are_measured_from_the_calls_of_the_centre
+    only_the_trunks_of_its_group_bear_a_campaign
     a_centre_is_closed_and_opened_again
     an_arrangement_is_agreed_and_written_down
     what_is_no_longer_agreed_to_is_not_called
@@ -361,6 +365,48 @@ async fn the_lines_are_measured_from_the_calls_of_the_centre(office: Office) {
     let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
     let (_, page) = hana.get(&page).await;
     assert!(page.contains("仮の値です"), "too few calls to measure: {page}");
+}
+
+async fn only_the_trunks_of_its_group_bear_a_campaign(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
+    for (node, group, lines) in [("one", None, 40), ("two", Some("city"), 2)] {
+        let status = NodeStatus {
+            node: node.to_owned(),
+            at: at(10, 0),
+            lines_in_use: 0,
+            lines_limit: lines,
+            calls_per_minute: 60,
+            trunk: TrunkWord::Ready,
+            prompts_complete: true,
+            clock_ahead: None,
+            last_error: String::new(),
+        };
+        let trunk = TrunkStatus {
+            node: node.to_owned(),
+            trunk: "ntt".to_owned(),
+            group: group.map(str::to_owned),
+            at: at(10, 0),
+            state: TrunkWord::Ready,
+            since: at(10, 0),
+            registration: RegistrationWord::Registered,
+            lines_in_use: 0,
+            lines_limit: lines,
+            last_error: None,
+        };
+        office.store().save_node_status(&status).await.unwrap();
+        office.store().save_trunk_status(&trunk).await.unwrap();
+    }
+    for (group, shown) in [("", "÷ 42回線"), ("city", "÷ 2回線"), ("yama", "÷ 0回線")] {
+        let form = terms(&[("then", "save"), ("trunk_group", group)]);
+        assert_eq!(hana.post(&page, &form).await.0, StatusCode::SEE_OTHER);
+        let (_, told) = hana.get(&page).await;
+        assert!(told.contains(shown), "{group}: {told}");
+        let warned = told.contains("回線グループ「yama」の回線が、いま動いていません");
+        assert_eq!(warned, group == "yama", "{group}: {told}");
+    }
 }
 
 async fn a_centre_is_closed_and_opened_again(office: Office) {

@@ -382,6 +382,7 @@ fn refused_trunk(at: Timestamp) -> TrunkStatus {
     TrunkStatus {
         node: "one".to_owned(),
         trunk: "ntt-hikari".to_owned(),
+        group: None,
         at,
         state: TrunkWord::Failed,
         since: at,

@@ -681,6 +681,7 @@ async fn a_trunk_says_how_it_is_and_keeps_its_last_error(database: Database) {
     let told = |at, state, registration, error: Option<&str>| TrunkStatus {
         node: "one".to_owned(),
         trunk: "ntt".to_owned(),
+        group: Some("city".to_owned()),
         at,
         state,
         since: at,

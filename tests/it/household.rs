@@ -31,6 +31,7 @@ use crate::store::{Database, at, claims, outcome};
 
 claims! {
     the_next_of_a_household_is_claimed_on_the_same_line
+    a_call_that_goes_on_is_no_second_one_a_minute
     who_was_not_heard_waits_and_nothing_counts
 }
 
@@ -233,6 +234,21 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     assert_eq!(next.slot.state, SlotState::InProgress);
     let again = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
     assert!(again.is_none(), "there is nobody else");
+}
+
+async fn a_call_that_goes_on_is_no_second_one_a_minute(database: Database) {
+    let couple = Couple::new(database.open().await).await;
+    couple.planned().await;
+    let store = &couple.store;
+    database.execute("update installation set calls_per_minute = 1").await;
+    let first = store.claim_due(at(9, 30), &claimant(), 9).await.unwrap().remove(0).attempt.id;
+    let later = |seconds| at(9, 30) + Duration::from_secs(seconds);
+    store.attempt_answered(later(5), first).await.unwrap();
+    assert!(store.household_waits(later(20), &claimant(), first).await.unwrap());
+    let over = outcome(Disposition::Answered, SlotState::Reported);
+    store.finish_attempt(later(30), first, &over).await.unwrap();
+    let next = store.claim_next_in_household(later(31), &claimant(), first).await.unwrap();
+    assert_eq!(next.map(|next| next.continues), Some(Some(first)), "the line is there");
 }
 
 async fn who_was_not_heard_waits_and_nothing_counts(database: Database) {

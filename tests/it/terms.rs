@@ -2,6 +2,7 @@
 //! judge, and of what is missing everybody hears.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,10 @@ impl Town {
         for (n, (household, terms)) in district.households.iter_mut().zip(campaigns).enumerate() {
             household.persona = Persona { temper, seed: 7 };
             household.patient.has_oximeter = true;
-            household.patient.lives_alone = true;
+            household.patient.birth_date = date(1990, 1, 31).into();
+            household.patient.risks.clear();
+            // Whom silence endangers.
+            household.patient.lives_alone = temper == Temper::Absent;
             household.patient.phones.truncate(1);
             let campaign = running(&store, center, &format!("計画{n}"), terms).await;
             household.episode.arrangement.campaign = Some(campaign);
@@ -231,6 +235,21 @@ async fn a_campaign_without_its_questionnaire_calls_nobody_and_staff_hear_of_it(
     assert_eq!(slots[0].state, SlotState::Expired);
     assert_eq!(town.judged_by(0).await, ["2026-11-26"]);
     assert!(town.observed(0).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_trunks_of_another_group_hold_back_nobody() {
+    let bound = Terms { trunk_group: Some("city".to_owned()), ..Terms::shipped() };
+    // More of them than attempts wait at once where two calls can be made.
+    let mut campaigns = vec![bound; 6];
+    campaigns.extend([Terms::shipped(), Terms::shipped()]);
+    let town = Town::new(&campaigns, Temper::Prompt).await;
+    town.walk(10, 0).await;
+    let numbers: BTreeSet<String> =
+        town.directory.calls().iter().map(|call| call.callee.e164().to_owned()).collect();
+    let households = &town.district.households[6..];
+    let free = households.iter().map(|one| one.patient.phones[0].number.e164().to_owned());
+    assert_eq!(numbers, free.collect());
 }
 
 #[tokio::test(start_paused = true)]

@@ -288,7 +288,7 @@ async fn an_evening_call_that_nobody_takes_is_judged_at_night_and_goes_to_the_su
     let checks = within.welfare_checks(DAY).await.unwrap();
     assert_eq!(checks.iter().map(|one| one.list).collect::<Vec<_>>(), [List::Night]);
     let cases = town.store.cases(CaseFilter::Unresolved).await.unwrap();
-    assert!(cases[0].case.facts.iter().any(|fact| fact.rule == "missed-day"), "{cases:?}");
+    assert!(cases[0].case.facts.iter().any(|fact| fact.rule == "day-missed"), "{cases:?}");
 }
 
 async fn nobody_of_another_centre_is_seen_or_decided_about(database: Database) {

@@ -19,7 +19,7 @@ use crate::campaign::programme::{Caps, State as Stands, Version};
 use crate::campaign::terms::Stock;
 use crate::campaign::{Calendar, Campaign, Terms};
 use crate::registry::{Arrangement, AuditEntry, Episode, HealthCenter, Right};
-use crate::store::{CampaignChange, Effect, NodeStatus, TrunkWord, Within};
+use crate::store::{CampaignChange, Effect, NodeStatus, TrunkStatus, TrunkWord, Within};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::campaigns::form::{Form, RETRY_COLUMNS};
@@ -84,7 +84,8 @@ impl<'a> Sheet<'a> {
         let terms = campaign.draft.clone().unwrap_or_else(|| Terms::clone(latest));
         let since = viewer.now - Duration::from_hours(24 * MEASURED_DAYS);
         let nodes = desk.store.node_statuses().await?;
-        let lines = lines_here(&nodes, viewer.now);
+        let trunks = desk.store.trunk_statuses().await?;
+        let lines = lines_here(&nodes, &trunks, terms.trunk_group.as_deref(), viewer.now);
         let today = civil(viewer.now).date();
         Ok(Self {
             viewer,
@@ -248,7 +249,13 @@ impl<'a> Sheet<'a> {
     fn meaning(&self) -> Markup {
         let mut faults = self.terms.faults();
         faults.extend(self.terms.missing(&self.stock));
-        let warnings = self.terms.warnings(&self.center);
+        let mut warnings = self.terms.warnings(&self.center);
+        if let (Some(group), Some(0)) = (&self.terms.trunk_group, self.lines) {
+            warnings.push(Bilingual::composed(
+                format!("回線グループ「{group}」の回線が、いま動いていません"),
+                format!("no trunk of the group “{group}” is up"),
+            ));
+        }
         html! {
             section.card {
                 h2 { (self.say("この内容では", "By these terms")) }
@@ -479,11 +486,25 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// What the trunks of the nodes that are there bear; `None` if there are none.
-fn lines_here(nodes: &[NodeStatus], now: Timestamp) -> Option<u32> {
-    let here: Vec<&NodeStatus> = nodes.iter().filter(|node| node.is_here(now)).collect();
+/// What the trunks of the nodes that are there bear, of one group only if the terms are bound to it;
+/// `None` if no node is there.
+fn lines_here(
+    nodes: &[NodeStatus],
+    trunks: &[TrunkStatus],
+    group: Option<&str>,
+    now: Timestamp,
+) -> Option<u32> {
+    let mut here: Vec<&NodeStatus> = nodes.iter().filter(|node| node.is_here(now)).collect();
+    if here.is_empty() {
+        return None;
+    }
+    let is_of_group = |node: &NodeStatus| {
+        let mut own = trunks.iter().filter(|trunk| trunk.node == node.node);
+        group.is_none() || own.any(|trunk| trunk.group.as_deref() == group)
+    };
+    here.retain(|node| is_of_group(node));
     let ready = here.iter().filter(|node| node.trunk == TrunkWord::Ready);
-    (!here.is_empty()).then(|| ready.map(|node| node.lines_limit).sum())
+    Some(ready.map(|node| node.lines_limit).sum())
 }
 
 /// The fields of the form, with what is wrong beside each.

@@ -381,6 +381,7 @@ mod tests {
                 trunks_in_vain: vec![("main".to_owned(), 24)],
             },
             trunks: vec![TrunkStatus {
+                group: None,
                 node: "four".to_owned(),
                 trunk: "ntt".to_owned(),
                 at: at(990),
