@@ -88,7 +88,8 @@
 //!    twin stands beside it. States have checks; "at most one" has a unique index.
 //! 10. No bytes from outside make a parser panic.
 //! 11. No first call before every prompt that any interview may need can be said, and the
-//!     questionnaire and the rules are valid.
+//!     questionnaires and the rules are valid; and none in the name of a campaign whose questionnaire is
+//!     not there: no other is asked in its place.
 //! 12. No global state but the subscriber of the logs and the provider of TLS.
 //!
 //! # Words
@@ -115,7 +116,7 @@
 //! | **recording**, **mark** | a call's sound as it is kept; what happened at a moment of it |
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
-//! | **welfare check** | 安否確認: somebody silent all day is looked for; listed, decided, settled |
+//! | **welfare check** | 安否確認: somebody silent all day, or in the evening, is looked for; listed, decided, settled |
 //! | **course**, **proposal** | from which day an illness is counted; that a release is possible, for a person to decide |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
 

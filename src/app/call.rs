@@ -51,6 +51,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let clock = clock::host();
     let now = clock.now();
     let mut house = house::build(options.configured.load()?, &clock).await?;
+    let installation = house.store.clone();
     let registered = find(&house.store, &number, now).await?;
     // An invented patient lives in a database of its own, so that a trial goes the same way as
     // any other call and leaves nothing.
@@ -90,7 +91,12 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let catalog = house.library.catalog().clone();
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let printing = tokio::spawn(print(road.progress.watch(), catalog));
-    let called = worker::call_now(&road, patient, &number).await?;
+    // The database of an invented patient knows nothing of the emergency stop.
+    let called = if installation.dialing().await?.is_running {
+        worker::call_now(&road, patient, &number).await?
+    } else {
+        Err(NotCalled::Stopped)
+    };
     trunk.stop(Duration::ZERO).await;
     let mut out = stdout();
     let code = match called {
@@ -120,6 +126,11 @@ fn explain(reason: NotCalled) -> &'static str {
         }
         NotCalled::NoFreeSlot => {
             "今日の枠(4 回)は使い切りました / all four slots of the day are taken"
+        }
+        NotCalled::Stopped => {
+            "すべての架電を止めています。再開してから架けてください(画面の「架電を再開する」、または \
+             mimamori resume) / all calls are stopped: let them begin again first (in the console, or \
+             with `mimamori resume`)"
         }
         NotCalled::ClockDiffers => {
             "時計とデータベースの時刻が 2 秒より多くずれています。時計を直してください / the clock and the \

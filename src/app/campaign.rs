@@ -12,7 +12,7 @@ use crate::base::clock::civil;
 use crate::campaign::Campaign;
 use crate::campaign::programme::Action;
 use crate::registry::{Actor, AuditEntry, HealthCenter, Scope};
-use crate::store::{CampaignChange, Store, StoreError, Within};
+use crate::store::{CampaignChange, Discarded, Store, StoreError, Within};
 
 /// What is done to which centre's campaigns.
 #[derive(Args, Debug)]
@@ -40,6 +40,8 @@ enum What {
     Resume(Act),
     /// 終了する(理由が必要) / End it; a reason is needed
     End(Act),
+    /// 公開していない下書きを破棄する / Discard a draft that was not published
+    Discard(Named),
 }
 
 #[derive(Args, Debug)]
@@ -83,6 +85,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         What::Pause(act) => self::act(&within, now, Action::Pause, &act).await?,
         What::Resume(act) => self::act(&within, now, Action::Resume, &act).await?,
         What::End(act) => self::act(&within, now, Action::End, &act).await?,
+        What::Discard(named) => discard(&within, now, &named.name).await?,
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -111,6 +114,38 @@ fn line(campaign: &Campaign) -> String {
         },
     );
     format!("{}\t{} / {}\t{version}", campaign.name, label.ja, label.en)
+}
+
+async fn discard(within: &Within<'_>, now: Timestamp, name: &str) -> anyhow::Result<()> {
+    let campaign = find(within, now, name).await?;
+    let entry = AuditEntry {
+        actor: Actor::CommandLine,
+        health_center: Some(within.center()),
+        action: "campaign.discarded",
+        patient: None,
+        object: String::new(),
+        detail: campaign.name.clone(),
+    };
+    let change = CampaignChange { by: BY, reason: "", entry: &entry };
+    let what = match within.discard_draft(now, campaign.id, &change).await {
+        Err(StoreError::Stale { .. }) => {
+            bail!(
+                "公開していない下書きがありません / there is no draft that was not published: {name}"
+            )
+        }
+        Err(StoreError::Conflict { .. }) => bail!(
+            "この下書きに入っている患者がいます。先に別の計画に移してください / \
+             patients are in this draft: move them to another campaign first"
+        ),
+        Ok(Discarded::Campaign) => "下書きを破棄しました / the draft is discarded",
+        Ok(Discarded::Terms) => {
+            "下書きを破棄しました。公開した版はそのままです / the draft is discarded; what was published \
+             stays in force"
+        }
+        Err(other) => return Err(other.into()),
+    };
+    writeln!(stdout(), "{name}: {what}")?;
+    Ok(())
 }
 
 async fn act(within: &Within<'_>, now: Timestamp, action: Action, act: &Act) -> anyhow::Result<()> {

@@ -5,13 +5,18 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::app::{Configured, clock, house, open_store, told};
 use crate::base::id::Minter;
 use crate::config::{Config, Fault};
+use crate::escalation::rule::RuleBook;
+use crate::ivr::Questionnaires;
 use crate::notify::Webhook;
 use crate::prompt::{Library, Pace};
+use crate::registry::Scope;
+use crate::store::Store;
 use crate::trunk::{Outage, Trunk, TrunkState};
 
 /// How long the carrier may take to answer.
@@ -57,7 +62,7 @@ impl Report {
     }
 }
 
-/// Checks configuration, database, prompts, questionnaire, rules, webhook and trunk.
+/// Checks configuration, database, prompts, questionnaires, campaigns, rules, webhook and trunk.
 pub(super) async fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let mut report = Report { out: std::io::stdout(), problems: 0 };
     match configured.survey() {
@@ -85,14 +90,14 @@ async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow
     let clock = clock::host();
     let is_faulty = |section: &str| faults.iter().any(|fault| fault.setting.starts_with(section));
     let store = open_store(&config.database).await;
-    if let Some(store) = report.note("データベース / database", store, |_| "OK".to_owned())? {
+    let store = report.note("データベース / database", store, |_| "OK".to_owned())?;
+    if let Some(store) = &store {
         let patients = store.episodes_on(clock.now().date()).await.map_err(Into::into);
         report.note("患者 / patients", patients, |patients| {
             format!("{} 人が観察中 / under observation today", patients.len())
         })?;
-        store.close().await;
     }
-    report.note("ルール / rules", house::rules(config), |rules| {
+    let rules = report.note("ルール / rules", house::rules(config), |rules| {
         let effective = rules.effective_on(clock.now().date());
         effective.map_or_else(|| "なし / none in force today".to_owned(), |set| set.version.clone())
     })?;
@@ -101,21 +106,32 @@ async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow
         format!("{} prompts", library.prompt_ids().len())
     })?;
     if let Some(library) = library {
-        let questionnaire = house::questionnaire(config, &library);
-        let questionnaire =
-            report.note("問診票 / questionnaire", questionnaire, |one| one.key())?;
-        for settings in questionnaire.iter().flat_map(|_| &config.health_centers) {
-            let Some(questionnaire) = &questionnaire else { break };
+        let questionnaires = house::questionnaires(config, &library);
+        let questionnaires = report
+            .note("問診票 / questionnaires", questionnaires, |all| all.keys().join(", "))?;
+        if let (Some(store), Some(asked), Some(rules)) = (&store, &questionnaires, &rules) {
+            campaigns(store, clock.now().timestamp, asked, rules, report).await?;
+        }
+        for settings in questionnaires.iter().flat_map(|_| &config.health_centers) {
+            let Some(questionnaires) = &questionnaires else { break };
             let center = house::health_center(
                 settings,
                 Minter::new(super::seed()?).mint(clock.now().timestamp),
             );
-            let needed = house::for_any_patient(questionnaire, &center, clock.now().date());
+            let today = clock.now().date();
+            let asked = questionnaires.all();
+            let mut needed: Vec<_> =
+                asked.flat_map(|one| house::for_any_patient(one, &center, today)).collect();
+            needed.sort_by_cached_key(ToString::to_string);
+            needed.dedup();
             let ready = Pace::ALL.into_iter().try_for_each(|pace| library.prepare(&needed, pace));
             let ready = ready.map_err(Into::into);
             let what = format!("音声 / speech ({})", settings.code);
             report.note(&what, ready, |()| format!("{} prompts", needed.len()))?;
         }
+    }
+    if let Some(store) = store {
+        store.close().await;
     }
     match &config.recordings {
         None if is_faulty("recordings") => {}
@@ -152,6 +168,34 @@ async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow
                 let state = answer_of(&trunk).await;
                 report.note("電話会社 / the carrier", state, ToString::to_string)?;
                 trunk.stop(Duration::ZERO).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether what the terms in force name is there.
+async fn campaigns(
+    store: &Store,
+    now: Timestamp,
+    questionnaires: &Questionnaires,
+    rules: &RuleBook,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for center in store.health_centers().await? {
+        let within = store.within(Scope { center: center.id, clinic: None });
+        let stock = within.stock(now, questionnaires.keys(), rules).await?;
+        for campaign in within.campaigns(now).await? {
+            let Some(version) = campaign.version.filter(|_| !campaign.state.is_over()) else {
+                continue;
+            };
+            let what = format!("計画 / campaign ({}: {})", center.code, campaign.name);
+            let missing = version.terms.missing(&stock);
+            if missing.is_empty() {
+                report.good(&what, &version.terms.questionnaire)?;
+            }
+            for fault in missing {
+                report.bad(&what, &anyhow::anyhow!("{fault}"))?;
             }
         }
     }

@@ -226,7 +226,7 @@ fn desk<C>(road: &Road<C>) -> anyhow::Result<Desk> {
         store: road.store.clone(),
         clock: road.clock.clone(),
         library: Arc::clone(&road.library),
-        questionnaire: Arc::clone(&road.questionnaire),
+        questionnaires: Arc::clone(&road.questionnaires),
         rules: Arc::new(road.rules.clone()),
         terms: Arc::clone(&road.config.terms),
         archive: road.recordings.as_ref().map(|recordings| recordings.archive.clone()),
@@ -431,7 +431,7 @@ mod tests {
 
     use super::*;
     use crate::escalation::rule::RuleBook;
-    use crate::ivr::{Catalog, Questionnaire};
+    use crate::ivr::{Catalog, Questionnaires};
     use crate::prompt::Library;
     use crate::worker::Progress;
 
@@ -456,7 +456,7 @@ mod tests {
             store,
             carrier: Arc::new(()),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: RuleBook::shipped().unwrap(),
             clock,
             webhook: None,

@@ -1,4 +1,4 @@
-//! Builds from a configuration what several commands need: store, questionnaire, rules, prompts.
+//! Builds from a configuration what several commands need: store, questionnaires, rules, prompts.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::config::{Config, HealthCenterSettings, KeySource, RecordingSettings, 
 use crate::escalation::RuleSet;
 use crate::escalation::rule::RuleBook;
 use crate::ivr::session::{Profile, utterances};
-use crate::ivr::{Blank, Questionnaire, Script, Utterance, parse};
+use crate::ivr::{Blank, Questionnaire, Questionnaires, Script, Utterance, parse};
 use crate::notify::Webhook;
 use crate::prompt::{Library, Pace};
 use crate::recording;
@@ -31,7 +31,7 @@ use crate::worker::{Progress, Recordings, Road};
 pub(super) struct House {
     pub(super) config: Config,
     pub(super) store: Store,
-    pub(super) questionnaire: Arc<Questionnaire>,
+    pub(super) questionnaires: Arc<Questionnaires>,
     pub(super) rules: RuleBook,
     pub(super) library: Arc<Library>,
     pub(super) recordings: Option<Recordings>,
@@ -49,16 +49,20 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         let center = health_center(settings, store.mint(now.timestamp));
         store.save_health_center(now.timestamp, &center).await?;
     }
-    store.ensure_campaigns(now.timestamp, &config.worker.terms).await?;
     let library = Library::open(config.prompts.clone())
         .context("音声カタログを使えません / the prompts cannot be used")?;
-    let questionnaire = questionnaire(&config, &library)?;
+    let questionnaires = questionnaires(&config, &library)?;
+    let terms = Arc::make_mut(&mut config.worker.terms);
+    terms.questionnaire = questionnaires.usual().key();
+    store.ensure_campaigns(now.timestamp, &config.worker.terms).await?;
     let rules = rules(&config)?;
     let library = Arc::new(library);
 
     let mut needed = Vec::new();
     for center in store.health_centers().await? {
-        needed.extend(for_any_patient(&questionnaire, &center, now.date()));
+        for questionnaire in questionnaires.all() {
+            needed.extend(for_any_patient(questionnaire, &center, now.date()));
+        }
     }
     info!(prompts = needed.len(), "making the prompts ready");
     let speaking = Arc::clone(&library);
@@ -74,7 +78,7 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         // Calls matter more; the spool takes what the archive does not.
         error!("the archive of recordings does not work: {:#}", anyhow::Error::from(error));
     }
-    Ok(House { config, store, questionnaire, rules, library, recordings })
+    Ok(House { config, store, questionnaires, rules, library, recordings })
 }
 
 impl House {
@@ -96,7 +100,7 @@ impl House {
             store: self.store.clone(),
             clock: clock.clone(),
             library: Arc::clone(&self.library),
-            questionnaire: Arc::clone(&self.questionnaire),
+            questionnaires: Arc::clone(&self.questionnaires),
             rules: Arc::new(self.rules.clone()),
             terms: Arc::clone(&self.config.worker.terms),
             archive: self.recordings.as_ref().map(|recordings| recordings.archive.clone()),
@@ -113,7 +117,7 @@ impl House {
             store: self.store,
             carrier: Arc::new(carrier),
             library: self.library,
-            questionnaire: self.questionnaire,
+            questionnaires: self.questionnaires,
             rules: self.rules,
             clock,
             webhook: self.config.webhook.map(Webhook::new).transpose()?,
@@ -144,19 +148,25 @@ pub(super) fn health_center(settings: &HealthCenterSettings, id: HealthCenterId)
     }
 }
 
-/// The configured questionnaire, or the shipped one; it may name the prompts of the library only.
-pub(super) fn questionnaire(
+/// The configured questionnaires and the shipped ones; they may name the prompts of the library only.
+pub(super) fn questionnaires(
     config: &Config,
     library: &Library,
-) -> anyhow::Result<Arc<Questionnaire>> {
-    let Some(path) = &config.questionnaire else { return Ok(Questionnaire::recuperation()) };
-    let shown = path.display();
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
-    let questionnaire = parse::questionnaire(&text, library.catalog()).with_context(|| {
-        format!("問診票 {shown} を使えません / the questionnaire cannot be used")
-    })?;
-    Ok(Arc::new(questionnaire))
+) -> anyhow::Result<Arc<Questionnaires>> {
+    let mut own = Vec::new();
+    for path in &config.questionnaires {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
+        own.push(parse::questionnaire(&text, library.catalog()).with_context(|| {
+            format!("問診票 {shown} を使えません / the questionnaire cannot be used")
+        })?);
+    }
+    let all = Questionnaires::with_shipped(own).context(
+        "同じ名前と版で内容の違う問診票があります。変えたものは version を上げてください / \
+         questionnaires differ though they bear the same name and version",
+    )?;
+    Ok(Arc::new(all))
 }
 
 /// What calls are recorded with, if that is wanted.

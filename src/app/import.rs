@@ -11,6 +11,7 @@ use clap::Args;
 use crate::app::{Configured, clock, open_store};
 use crate::base::id::HealthCenterId;
 use crate::registry::HealthCenter;
+use crate::registry::arrangement::Told;
 use crate::registry::import::{Import, read};
 use crate::store::{Change, Store};
 
@@ -108,7 +109,7 @@ async fn write(
         let now = clock::host().now().timestamp;
         let patient = draft.patient(store.mint(now), center);
         let episode = draft.episode(store.mint(now), patient.id);
-        let imported = store.import_patient(now, &patient, Some(&episode)).await;
+        let imported = store.import_told(now, &patient, Some(&episode), draft.told).await;
         let refused =
             || format!("{} 行目を書き込めません / cannot write line {}", row.line, row.line);
         let imported = match imported {
@@ -130,6 +131,13 @@ async fn write(
     Ok(counts)
 }
 
+/// What the list says of days and way; nothing if it is silent about them.
+fn arrangement(told: Told) -> String {
+    let days = told.weekdays.map(|days| format!(" 曜日 / days {}", days.written()));
+    let way = told.channel.map(|way| format!(" 報告 / by {}", way.name().ja));
+    [days, way].into_iter().flatten().collect()
+}
+
 /// Faults always; with `--dry-run` also what each good row was understood as.
 fn explain(import: &Import, every_row: bool) -> anyhow::Result<()> {
     let mut out = stdout().lock();
@@ -149,7 +157,7 @@ fn explain(import: &Import, every_row: bool) -> anyhow::Result<()> {
                     .collect();
                 writeln!(
                     out,
-                    "  ✓ {} 行目 / line {}: {} {}〜{} {} 電話 / phones {}",
+                    "  ✓ {} 行目 / line {}: {} {}〜{} {} 電話 / phones {}{}",
                     row.line,
                     row.line,
                     draft.registration_number,
@@ -157,6 +165,7 @@ fn explain(import: &Import, every_row: bool) -> anyhow::Result<()> {
                     draft.last_day,
                     times.join(" "),
                     draft.phones.len(),
+                    arrangement(draft.told),
                 )?;
             }
             Ok(_) => {}

@@ -189,7 +189,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Stop(options) => stop::run(options, false).await,
         Command::Resume(options) => stop::run(options, true).await,
         Command::Console(configured) => console::run(configured.load()?).await,
-        Command::Call(options) => call::run(options).await,
+        Command::Call(options) => Box::pin(call::run(options)).await,
         Command::Talk(options) => talk::run(&options),
         Command::Import(options) => import::run(options).await,
         Command::Observations(options) => views::observations(options).await,

@@ -164,9 +164,15 @@ async fn waiting(
 ) -> anyhow::Result<Vec<(AttemptId, Waiting)>> {
     let nodes = store.node_statuses().await?;
     let nodes: Vec<_> = nodes.iter().filter(|node| node.is_here(now)).collect();
-    let trunks = store.trunk_statuses().await?;
-    let trunks: Vec<&str> = trunks.iter().map(|trunk| trunk.trunk.as_str()).collect();
-    let services = Services { nodes: &nodes, trunks: &trunks, trunk_groups: None };
+    let statuses = store.trunk_statuses().await?;
+    let groups = Services::groups(now, &nodes, &statuses);
+    let trunks: Vec<&str> = statuses.iter().map(|trunk| trunk.trunk.as_str()).collect();
+    let services = Services {
+        nodes: &nodes,
+        trunks: &trunks,
+        trunk_groups: groups.as_deref(),
+        questionnaires: None,
+    };
     Ok(store.waiting(now, &services, patient).await?)
 }
 

@@ -21,8 +21,8 @@ use crate::worker;
 pub(super) struct Options {
     #[command(flatten)]
     configured: Configured,
-    /// 架電を止めた状態で始める(画面か resume で再開) / Begin with all calls stopped, until the
-    /// console or `mimamori resume` lets them begin
+    /// 架電を止めた状態で始める(試験通話も。画面か resume で再開) / Begin with all calls stopped,
+    /// test calls too, until the console or `mimamori resume` lets them begin
     #[arg(long)]
     stopped: bool,
 }
@@ -44,7 +44,9 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         tokio::spawn(ladder::keep(house.store.clone(), clock.clone(), ladders));
     }
     let desk = house.desk(&clock);
-    let link = house.config.trunk.as_ref().map(|settings| Link::from(&settings.trunk));
+    let group = house.config.worker.trunk_group.clone();
+    let link = house.config.trunk.as_ref();
+    let link = link.map(|settings| Link::from(&settings.trunk).in_group(group));
     let road = Arc::new(house.road(trunk.clone(), clock)?);
     let (stop, stopped) = watch::channel(false);
     if road.webhook.is_none() {

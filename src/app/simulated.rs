@@ -17,7 +17,7 @@ use crate::call::{Completion, Respondent};
 use crate::campaign::pacing::Limits;
 use crate::config::{HealthCenterSettings, RecordingSettings, default_cache};
 use crate::escalation::rule::RuleBook;
-use crate::ivr::{Answer, Questionnaire, YesNo};
+use crate::ivr::{Answer, Questionnaire, Questionnaires, YesNo};
 use crate::observation::Channel;
 use crate::prompt::{self, Library, Pace};
 use crate::recording::Recorder;
@@ -88,10 +88,10 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
     store.save_health_center(now.timestamp, &center).await?;
     let residents = invent_people(&store, &center, now, &plan).await?;
 
-    let questionnaire = Questionnaire::recuperation();
+    let questionnaires = Questionnaires::shipped();
     let library = Library::open(prompt::Config { folder: None, cache: default_cache() })?;
     let library = Arc::new(library);
-    let needed = house::for_any_patient(&questionnaire, &center, now.date());
+    let needed = house::for_any_patient(questionnaires.usual(), &center, now.date());
     let speaking = Arc::clone(&library);
     let speak = move || Pace::ALL.into_iter().try_for_each(|pace| speaking.prepare(&needed, pace));
     tokio::task::spawn_blocking(speak)
@@ -131,7 +131,7 @@ pub(super) async fn build(plan: Plan<'_>) -> anyhow::Result<Simulation> {
         store,
         carrier: Arc::new(Taught::new(trunk.clone(), repertoire)),
         library,
-        questionnaire,
+        questionnaires,
         rules: RuleBook::shipped()?,
         clock: clock.clone(),
         webhook: None,

@@ -23,6 +23,7 @@ pub(super) struct Link {
     name: String,
     lines: usize,
     registers: bool,
+    group: Option<String>,
 }
 
 impl From<&trunk::Config> for Link {
@@ -31,7 +32,15 @@ impl From<&trunk::Config> for Link {
             name: config.name.clone(),
             lines: config.max_calls,
             registers: config.registration.is_some(),
+            group: None,
         }
+    }
+}
+
+impl Link {
+    /// The same, in the group that campaigns may be bound to.
+    pub(super) fn in_group(self, group: Option<String>) -> Self {
+        Self { group, ..self }
     }
 }
 
@@ -104,6 +113,7 @@ fn trunk_status(link: &Link, node: &NodeStatus, state: TrunkState) -> TrunkStatu
     TrunkStatus {
         node: node.node.clone(),
         trunk: link.name.clone(),
+        group: link.group.clone(),
         at: node.at,
         state: node.trunk,
         since: node.at,
@@ -158,11 +168,14 @@ mod tests {
             (false, TrunkState::Up, R::None, false),
             (false, TrunkState::Down(Outage::Unreachable), R::None, true),
         ] {
-            let link = Link { name: "ntt".to_owned(), lines: 2, registers };
+            let group = Some("city".to_owned());
+            let link = Link { name: "ntt".to_owned(), lines: 2, registers, group: None };
+            let link = link.in_group(group.clone());
             let status = trunk_status(&link, &node, state);
             assert_eq!(status.registration, expected, "{state:?}");
             assert_eq!(status.last_error.is_some(), has_error, "{state:?}");
             assert_eq!((status.trunk.as_str(), status.lines_limit), ("ntt", 2));
+            assert_eq!(status.group, group);
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn welfare(people: &[WelfareCheck]) -> Table {
     let mut table = table(&[
         "管理番号\nNumber",
         "氏名\nName",
-        "一覧の日\nDay",
+        "一覧\nList",
         "理由\nWhy",
         "最後の報告\nLast heard",
         "状態\nState",
@@ -100,7 +100,7 @@ pub(super) fn welfare(people: &[WelfareCheck]) -> Table {
         table.add_row([
             Cell::new(&one.patient.registration_number),
             Cell::new(one.patient.name.expose()),
-            Cell::new(one.date),
+            Cell::new(format!("{} {}", one.date, one.list.name())),
             Cell::new(format!("{} / {}", why.ja, why.en)),
             Cell::new(heard.unwrap_or_else(|| "—".to_owned())),
             state,

@@ -17,7 +17,8 @@ use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, Clock, PhoneNumber};
 use crate::registry::{Actor, AuditEntry, HealthCenter, Scope};
 use crate::store::{
-    Counts, Disturbances, Finish, Morning, NodeStatus, Store, TestCall, TestStage, TrunkWord,
+    Counts, Disturbances, Finish, Morning, NoTest, NodeStatus, Store, TestCall, TestStage,
+    TrunkWord,
 };
 use crate::worker;
 
@@ -110,6 +111,10 @@ async fn test(
         let why = error.explanation();
         anyhow::anyhow!("この番号には架けられません / this number cannot be called: {why}")
     })?;
+    // Asked for again with the call itself; nothing is made ready that may not be placed.
+    if !store.dialing().await?.is_running {
+        bail!("{}", NoTest::Stopped.words());
+    }
     let asked_at = clock.now().timestamp;
     let nodes = store.node_statuses().await?;
     let is_served = nodes.iter().any(|node| node.is_here(asked_at));
@@ -294,7 +299,9 @@ fn as_json(morning: &Morning, centers: &[Local], is_go: bool) -> Value {
 fn test_call(call: &TestCall) -> Value {
     let (disposition, heard) = match call.stage {
         TestStage::Over { disposition, heard } => (Some(disposition.as_str()), Some(heard)),
-        TestStage::Asked | TestStage::Placing | TestStage::Lost => (None, None),
+        TestStage::Asked | TestStage::Placing | TestStage::Lost | TestStage::Stopped => {
+            (None, None)
+        }
     };
     json!({
         "asked_at": call.asked_at.to_string(),
@@ -302,6 +309,7 @@ fn test_call(call: &TestCall) -> Value {
         "phone_end": call.phone_end,
         "trunk": call.trunk,
         "good": call.is_good(),
+        "stopped": call.stage == TestStage::Stopped,
         "disposition": disposition,
         "key_heard": heard,
     })

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -9,7 +10,8 @@ use jiff::civil::Date;
 
 use crate::app::{Configured, campaign, clock, open_store, table};
 use crate::base::clock::timestamp;
-use crate::registry::Scope;
+use crate::campaign::Terms;
+use crate::registry::{Arrangement, Scope};
 use crate::release::ReleaseBook;
 use crate::store::CaseFilter;
 
@@ -83,7 +85,10 @@ pub(super) async fn welfare(options: CenterOptions) -> anyhow::Result<ExitCode> 
     let center = campaign::center(&store, &options.center).await?;
     let within = store.within(Scope { center: center.id, clinic: None });
     let mut people = within.welfare_checks(now.date()).await?;
-    people.extend(within.welfare_preview(now.timestamp).await?);
+    let book = store.campaigns(now.timestamp).await?;
+    let standing = Arc::new(Terms::shipped());
+    let terms = book.in_force(center.id, &Arrangement::default(), &standing).terms;
+    people.extend(within.welfare_preview(now.timestamp, &terms.cadence).await?);
     let mut out = std::io::stdout().lock();
     writeln!(out, "安否確認 / Welfare checks, {}", now.date())?;
     writeln!(out, "{}", table::welfare(&people))?;

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! Draft ──publish──► Ready ──start──► Running ⇄ Paused
-//!                      │                 │         │
-//!                      └────── end ──────┴─────────┴──► Ended ──► Archived
+//!   │                  │                 │         │
+//!   └─discard─► gone   └────── end ──────┴─────────┴──► Ended ──► Archived
 //! ```
+//!
+//! What was published is never deleted: facts name it. A draft has made none.
 
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ pub enum State {
     Paused,
     /// Calls nobody any more.
     Ended,
-    /// Ended, and out of sight. Nothing is ever deleted.
+    /// Ended, and out of sight. What was published is never deleted.
     Archived,
 }
 
@@ -153,7 +155,7 @@ impl State {
             (Self::Ready, Action::Start) | (Self::Paused, Action::Resume) => Some(Self::Running),
             (Self::Running, Action::Pause) => Some(Self::Paused),
             (Self::Ready | Self::Running | Self::Paused, Action::End) => Some(Self::Ended),
-            (Self::Ended | Self::Draft, Action::Archive) => Some(Self::Archived),
+            (Self::Ended, Action::Archive) => Some(Self::Archived),
             _ => None,
         }
     }
@@ -224,7 +226,7 @@ mod tests {
         }
         assert_eq!(
             table,
-            "draft: publish→ready archive→archived\n\
+            "draft: publish→ready\n\
              ready: start→running end→ended\n\
              running: pause→paused end→ended\n\
              paused: resume→running end→ended\n\

@@ -43,10 +43,15 @@ impl Config {
         }
     }
 
+    /// Whether a slot that begins then is judged at night, not with those of the day.
+    pub fn is_evening(&self, time: Time) -> bool {
+        self.last_daytime_start < time
+    }
+
     /// Whether staff should be advised against this time of day: a call then is over too late
     /// for the review of the same day, and too early for an evening slot.
     pub fn is_unwise(&self, time: Time) -> bool {
-        self.last_daytime_start < time && time <= self.review_at
+        self.is_evening(time) && time <= self.review_at
     }
 }
 

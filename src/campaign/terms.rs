@@ -14,8 +14,13 @@ use crate::registry::{Episode, HealthCenter};
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// The questionnaire and its version, as `recuperation@2`; for those who read what was decided.
+    /// The questionnaire that is asked and its version, as `recuperation@2`. Where it is not to be had
+    /// nobody is called.
     pub questionnaire: String,
+    /// The version of the set of rules by which answers are judged; `None` for the one that is in
+    /// force for the centre on the day. Where it is not to be had, that one judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// Which calls of a day ask the short script.
     pub short_script: ShortScript,
     /// When calls may start, by day of the week, Monday first. `None`: no calls on that day.
@@ -32,6 +37,15 @@ pub struct Terms {
     pub recording: Recording,
     /// Trunks of this group place the calls; `None` for any.
     pub trunk_group: Option<String>,
+}
+
+/// What terms may name: kept by the installation and by the centre, and chosen by a campaign.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Stock {
+    /// The questionnaires that can be asked, the usual one first.
+    pub questionnaires: Vec<String>,
+    /// The versions of the sets of rules that a centre may be judged by.
+    pub rules: Vec<String>,
 }
 
 /// Which calls of a day ask the short script: the whole one, twice a day, tires the ill.
@@ -93,11 +107,27 @@ pub struct Silence {
     pub decide_at: Time,
     /// When what is not settled goes to the supervisor.
     pub escalate_at: Time,
+    /// When the list of those is made who missed an evening slot: it is judged apart from the day.
+    #[serde(default = "night_at")]
+    pub night_at: Time,
+    /// When what is not settled of that list goes to the supervisor.
+    #[serde(default = "night_escalate_at")]
+    pub night_escalate_at: Time,
     /// After so many attempts in vain at one slot a patient at high risk, or living alone, is a
     /// matter for staff already.
     pub frail_after_attempts: u32,
     /// No observation at all for so many hours is an alarm of its own, whatever else is planned.
     pub absence_hours: u32,
+}
+
+/// Half an hour after the last hour at which anybody may be called.
+const fn night_at() -> Time {
+    Time::constant(20, 30, 0, 0)
+}
+
+/// Nobody meets at night: an hour is what somebody on duty has.
+const fn night_escalate_at() -> Time {
+    Time::constant(21, 30, 0, 0)
 }
 
 /// What a date is to a campaign.
@@ -136,6 +166,7 @@ impl Terms {
     pub fn shipped() -> Self {
         Self {
             questionnaire: "recuperation@2".to_owned(),
+            rules: None,
             short_script: ShortScript::AfterFirst,
             hours: [Some(Window::widest()); 7],
             holidays: HolidayPolicy::Call,
@@ -144,6 +175,8 @@ impl Terms {
             silence: Silence {
                 decide_at: Time::constant(17, 0, 0, 0),
                 escalate_at: Time::constant(20, 0, 0, 0),
+                night_at: night_at(),
+                night_escalate_at: night_escalate_at(),
                 frail_after_attempts: 2,
                 absence_hours: 36,
             },
@@ -226,11 +259,50 @@ impl Terms {
             "the list, the decision and the escalation must follow one another",
         );
         fault(
+            !(self.cadence.review_at < self.silence.night_at
+                && self.silence.night_at < self.silence.night_escalate_at),
+            "夜の一覧は未応答一覧より後、夜の上申は夜の一覧より後にしてください",
+            "the list of the night must follow that of the day, and its escalation must follow it",
+        );
+        fault(
             !(12..=72).contains(&self.silence.absence_hours),
             "無報告の警告は 12〜72 時間にしてください",
             "the watch over absence must be between 12 and 72 hours",
         );
         faults
+    }
+
+    /// What these terms name and nobody has, with what there is instead; empty if all is there. Terms
+    /// of which something is missing are not published, and are shown as a fault if it went missing
+    /// later.
+    pub fn missing(&self, stock: &Stock) -> Vec<Bilingual> {
+        let mut missing = Vec::new();
+        let (asked, known) = (&self.questionnaire, &stock.questionnaires);
+        if !known.contains(asked) {
+            missing.push(Bilingual::composed(
+                format!(
+                    "問診票「{asked}」がないため、発信しません。選べるもの: {}",
+                    known.join("、")
+                ),
+                format!(
+                    "there is no questionnaire {asked}, so that nobody is called; there are: {}",
+                    known.join(", ")
+                ),
+            ));
+        }
+        if let Some(rules) = self.rules.as_ref().filter(|rules| !stock.rules.contains(rules)) {
+            missing.push(Bilingual::composed(
+                format!(
+                    "ルール「{rules}」がないため、保健所で有効なルールで判定します。選べるもの: {}",
+                    stock.rules.join("、")
+                ),
+                format!(
+                    "there is no set of rules {rules}, so that the one in force judges; there are: {}",
+                    stock.rules.join(", ")
+                ),
+            ));
+        }
+        missing
     }
 
     /// What staff should think about before they publish these terms.
@@ -262,6 +334,12 @@ impl Terms {
             self.cadence.default_times.iter().any(|time| self.cadence.is_unwise(*time)),
             "標準の時刻の一部は、未応答一覧までに終わりません",
             "some usual times are too late for the list of those not reached",
+        );
+        let has_evening = self.cadence.default_times.iter().any(|it| self.cadence.is_evening(*it));
+        warn(
+            has_evening && self.silence.night_at < window.closes_at(),
+            "夜の一覧を作る時刻に、夜の枠の電話がまだ続いていることがあります",
+            "calls of evening slots may still be made when the list of the night is",
         );
         warn(
             self.retry.attempts == 1,
@@ -369,6 +447,49 @@ mod tests {
         assert_eq!(serde_json::from_str::<Terms>(&text).unwrap(), terms);
         let beyond = text.replace("08:00:00", "07:00:00");
         assert!(serde_json::from_str::<Terms>(&beyond).is_err(), "no hours beyond the limits");
+    }
+
+    #[test]
+    fn terms_of_before_are_judged_by_the_rules_in_force() {
+        let text = serde_json::to_string(&Terms::shipped()).unwrap();
+        assert!(!text.contains("rules"), "as it was always written: {text}");
+        assert_eq!(serde_json::from_str::<Terms>(&text).unwrap().rules, None);
+        let named = Terms { rules: Some("2026-11-01".to_owned()), ..Terms::shipped() };
+        let text = serde_json::to_string(&named).unwrap();
+        assert_eq!(serde_json::from_str::<Terms>(&text).unwrap(), named);
+    }
+
+    #[test]
+    fn terms_of_before_have_the_usual_list_of_the_night() {
+        let text = serde_json::to_string(&Terms::shipped()).unwrap();
+        let before = text
+            .replace(",\"night_at\":\"20:30:00\"", "")
+            .replace(",\"night_escalate_at\":\"21:30:00\"", "");
+        assert!(!before.contains("night"), "{before}");
+        assert_eq!(serde_json::from_str::<Terms>(&before).unwrap(), Terms::shipped());
+        let mut wrong = Terms::shipped();
+        wrong.silence.night_escalate_at = wrong.silence.night_at;
+        assert_eq!(wrong.faults().len(), 1);
+    }
+
+    #[test]
+    fn what_terms_name_and_nobody_has_is_told_with_what_there_is() {
+        let stock = Stock {
+            questionnaires: vec!["recuperation@2".to_owned(), "school@1".to_owned()],
+            rules: vec!["2026-11-01".to_owned()],
+        };
+        assert_eq!(Terms::shipped().missing(&stock), []);
+        let strange = Terms {
+            questionnaire: "school@2".to_owned(),
+            rules: Some("2020-01-01".to_owned()),
+            ..Terms::shipped()
+        };
+        let told: Vec<String> =
+            strange.missing(&stock).iter().map(|one| one.ja.to_string()).collect();
+        insta::assert_snapshot!(told.join("\n"), @"
+        問診票「school@2」がないため、発信しません。選べるもの: recuperation@2、school@1
+        ルール「2020-01-01」がないため、保健所で有効なルールで判定します。選べるもの: 2026-11-01
+        ");
     }
 
     #[test]

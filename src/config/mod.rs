@@ -40,8 +40,8 @@ pub struct Config {
     pub webhook: Option<notify::Config>,
     /// Where recorded prompts are, and where synthesised ones are kept.
     pub prompts: prompt::Config,
-    /// A questionnaire instead of the shipped one.
-    pub questionnaire: Option<PathBuf>,
+    /// Questionnaires beside the shipped ones; the first is asked where nobody chooses another.
+    pub questionnaires: Vec<PathBuf>,
     /// Sets of rules beside the shipped one.
     pub rules: Vec<PathBuf>,
     /// How the console is served; without it, there is none.
@@ -127,7 +127,8 @@ struct Raw {
     #[serde(default = "default_database")]
     database: Private<String>,
     node: Option<String>,
-    questionnaire: Option<PathBuf>,
+    #[serde(default)]
+    questionnaire: Files,
     #[serde(default)]
     rules: Vec<PathBuf>,
     #[serde(default)]
@@ -140,6 +141,27 @@ struct Raw {
     #[serde(default)]
     calls: RawCalls,
     web: Option<RawWeb>,
+}
+
+/// One file, or a list of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "OneOrMore")]
+struct Files(Vec<PathBuf>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "the name of a file, or a list of names, is expected")]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+impl From<OneOrMore> for Files {
+    fn from(files: OneOrMore) -> Self {
+        match files {
+            OneOrMore::One(file) => Self(vec![file]),
+            OneOrMore::More(files) => Self(files),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -313,13 +335,17 @@ impl Reader {
         let health_centers = self.health_centers(&raw.health_center);
         let lines = raw.trunk.as_ref().map_or(0, |trunk| trunk.lines);
         let calls_per_second = raw.trunk.as_ref().map_or(1, |trunk| trunk.calls_per_second);
+        let name = raw.trunk.as_ref().map(RawTrunk::called);
+        let group = raw.trunk.as_ref().and_then(|trunk| trunk.group.clone());
         let trunk = raw.trunk.and_then(|trunk| self.trunk(trunk, secret));
         let webhook = raw.webhook.and_then(|webhook| self.webhook(webhook, secret));
         let recordings = raw
             .recordings
             .and_then(|recordings| self.recordings(recordings, raw.database.expose(), secret));
         let web = raw.web.and_then(|web| self.web(web, secret));
-        let worker = self.worker(raw.node, &raw.calls, lines, calls_per_second);
+        let mut worker = self.worker(raw.node, &raw.calls, lines, calls_per_second);
+        worker.trunk = name.unwrap_or(worker.trunk);
+        worker.trunk_group = group;
         Config {
             database: raw.database,
             health_centers,
@@ -329,7 +355,7 @@ impl Reader {
                 folder: raw.prompts.folder,
                 cache: raw.prompts.cache.or_else(default_cache),
             },
-            questionnaire: raw.questionnaire,
+            questionnaires: raw.questionnaire.0,
             rules: raw.rules,
             web,
             recordings,
@@ -512,6 +538,41 @@ mod tests {
         assert_eq!(settings, ["calls.attempts"]);
         assert!(config.trunk.is_some() && config.webhook.is_some());
         assert_eq!(config.health_centers.len(), 1);
+    }
+
+    #[test]
+    fn a_trunk_has_a_name_and_may_be_in_a_group() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let read = |more: &str| {
+            let text = WHOLE.replace("lines = 4", &format!("lines = 4\n{more}"));
+            let config = Config::parse("m.toml", &text, environment).unwrap();
+            let (worker, trunk) = (config.worker, config.trunk.unwrap().trunk);
+            assert_eq!(worker.trunk, trunk.name, "its calls and its state bear one name");
+            (worker.trunk, worker.trunk_group)
+        };
+        let server = "sip.example.jp:5070, sip2.example.jp";
+        assert_eq!(read(""), (server.to_owned(), None));
+        let expected = ("ntt".to_owned(), Some("city".to_owned()));
+        assert_eq!(read("name = \"ntt\"\ngroup = \"city\""), expected);
+        let text = WHOLE.replace("lines = 4", "group = \"two words\"");
+        let told = Config::parse("m.toml", &text, environment).unwrap_err().to_string();
+        assert!(told.contains("trunk.group: 空白"), "{told}");
+    }
+
+    #[test]
+    fn one_questionnaire_or_several_are_named() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (setting, expected) in [
+            ("", &[][..]),
+            ("questionnaire = \"own.toml\"\n", &["own.toml"]),
+            ("questionnaire = [\"new.toml\", \"old.toml\"]\n", &["new.toml", "old.toml"]),
+        ] {
+            let config = Config::parse("m.toml", &format!("{setting}{WHOLE}"), environment);
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(config.unwrap().questionnaires, expected, "{setting}");
+        }
+        let wrong = faults("questionnaire = 2");
+        assert!(wrong.contains("a list of names, is expected"), "{wrong}");
     }
 
     #[test]

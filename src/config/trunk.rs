@@ -22,6 +22,8 @@ pub struct TrunkSettings {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTrunk {
     server: String,
+    name: Option<String>,
+    pub(super) group: Option<String>,
     outbound_proxy: Option<String>,
     domain: Option<String>,
     #[serde(default = "default_bind")]
@@ -50,6 +52,13 @@ pub(super) struct RawTrunk {
     pub(super) lines: usize,
     #[serde(default = "default_calls_per_second")]
     pub(super) calls_per_second: u32,
+}
+
+impl RawTrunk {
+    /// What the trunk is called: as its server, unless it has a name.
+    pub(super) fn called(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.server.clone())
+    }
 }
 
 fn default_bind() -> String {
@@ -98,6 +107,22 @@ impl Reader {
         secret: &impl Fn(&str) -> Option<String>,
     ) -> Option<TrunkSettings> {
         let n_faults = self.faults.len();
+        let name = raw.called();
+        for (setting, word) in [("trunk.name", Some(&name)), ("trunk.group", raw.group.as_ref())] {
+            let is_word = |word: &String| {
+                !word.is_empty() && word.chars().count() <= 100 && !word.contains(char::is_control)
+            };
+            if word.is_some_and(|word| !is_word(word)) {
+                self.fault(setting, "1〜100 文字にしてください", "must have 1 to 100 characters");
+            }
+        }
+        if raw.group.as_ref().is_some_and(|group| group.contains(char::is_whitespace)) {
+            self.fault(
+                "trunk.group",
+                "空白を入れないでください(例: city)",
+                "must have no blanks (example: city)",
+            );
+        }
         let bind = self.parsed::<SocketAddr>("trunk.bind", &raw.bind, "0.0.0.0:5060");
         let public_ip = raw.public_address.as_ref().and_then(|address| {
             self.parsed::<IpAddr>("trunk.public_address", address, "203.0.113.5")
@@ -164,7 +189,7 @@ impl Reader {
             password,
         });
         let trunk = trunk::Config {
-            name: raw.server.clone(),
+            name,
             domain: raw.domain.unwrap_or(host),
             host: raw.server,
             outbound_proxy: raw.outbound_proxy,

@@ -134,6 +134,11 @@ impl RuleBook {
         own.or_else(|| self.shipped.get(on(&self.shipped)?))
     }
 
+    /// Every set, the latest first day first; those that were shipped come last.
+    pub fn sets(&self) -> impl Iterator<Item = &RuleSet> {
+        self.sets.iter().rev().chain(self.shipped.iter().rev())
+    }
+
     /// The rules of a version that a fact names.
     pub fn version(&self, version: &str) -> Option<&RuleSet> {
         self.sets.iter().chain(&self.shipped).find(|set| set.version == version)

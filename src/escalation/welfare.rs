@@ -6,6 +6,8 @@
 //!                     └──┘ decided anew
 //! ```
 //!
+//! Evening slots (寝る前) are over after the meeting: who misses one is on the list of the night.
+//!
 //! Nothing closes by itself: a report that comes later is shown beside the name, and it is still a
 //! person who settles it. (事務連絡 令和4年1月14日: 当日17時締めで対応を協議し、当日中に安否確認。)
 
@@ -18,7 +20,7 @@ use crate::base::Bilingual;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{EpisodeId, WelfareCheckId};
 use crate::campaign::terms::Silence;
-use crate::campaign::{Attempt, Slot, SlotKind, SlotState};
+use crate::campaign::{Attempt, Slot, SlotKind, SlotState, schedule};
 use crate::escalation::evaluate::{PatientFacts, is_in_vain};
 use crate::escalation::{Fact, FactSource, Priority};
 
@@ -27,6 +29,47 @@ pub const LONGEST_WORDS: usize = 500;
 
 /// Under what facts of this file stand where others name their set of rules.
 const TERMS: &str = "terms";
+
+/// Which list of a day.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum List {
+    /// Of those who were silent by day.
+    Day,
+    /// Of those who missed an evening slot (寝る前).
+    Night,
+}
+
+impl List {
+    /// Both, in the order in which they are made.
+    pub const ALL: [Self; 2] = [Self::Day, Self::Night];
+
+    /// The word for it in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Night => "night",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.as_str() == text)
+    }
+
+    /// Its name for people.
+    pub const fn name(self) -> Bilingual {
+        match self {
+            Self::Day => Bilingual::fixed("日中", "day"),
+            Self::Night => Bilingual::fixed("夜", "night"),
+        }
+    }
+
+    /// Whether a slot is judged by it.
+    pub fn judges(self, slot: &Slot, cadence: &schedule::Config) -> bool {
+        let is_evening = cadence.is_evening(civil(slot.due_from).time());
+        slot.kind == SlotKind::Planned && is_evening == (self == Self::Night)
+    }
+}
 
 /// Why somebody is on the list.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -83,15 +126,25 @@ impl Why {
     }
 }
 
-/// Why a patient under observation belongs on the list; `None` if they do not: something was heard
-/// of them today, or nothing was owed to them yet. `slots` are those of the day.
-pub fn why(slots: &[Slot], heard_at: Option<Timestamp>, now: Timestamp) -> Option<Why> {
-    let midnight = timestamp(civil(now).date().to_datetime(Time::midnight()));
-    if heard_at.is_some_and(|at| at >= midnight) {
+/// Why a patient under observation belongs on a list; `None` if they do not.
+///
+/// Then something was heard of them today, or since the evening slot began, or nothing was owed to them
+/// yet. `slots` are those of the day.
+pub fn why(
+    list: List,
+    slots: &[Slot],
+    heard_at: Option<Timestamp>,
+    now: Timestamp,
+    cadence: &schedule::Config,
+) -> Option<Why> {
+    let begun = || slots.iter().filter(|slot| list.judges(slot, cadence) && slot.due_from <= now);
+    let since = match list {
+        List::Day => timestamp(civil(now).date().to_datetime(Time::midnight())),
+        List::Night => begun().map(|slot| slot.due_from).min()?,
+    };
+    if heard_at.is_some_and(|at| at >= since) {
         return None;
     }
-    let begun =
-        || slots.iter().filter(|slot| slot.kind == SlotKind::Planned && slot.due_from <= now);
     if begun().any(|slot| slot.state == SlotState::Reported) {
         return None;
     }
@@ -307,11 +360,38 @@ mod tests {
         ] {
             let slots: Vec<Slot> =
                 (9..).zip(states).map(|(hour, state)| slot(hour, *state)).collect();
-            assert_eq!(why(&slots, heard, at(16)), expected, "{states:?} {heard:?}");
+            assert_eq!(by_day(&slots, heard, at(16)), expected, "{states:?} {heard:?}");
         }
-        assert_eq!(why(&[slot(18, Due)], None, at(16)), None, "it has not begun");
+        assert_eq!(by_day(&[slot(15, Due)], None, at(14)), None, "it has not begun");
         let by_hand = Slot { kind: SlotKind::ByHand, ..slot(9, Unreached) };
-        assert_eq!(why(&[by_hand], None, at(16)), None, "an extra call is not owed");
+        assert_eq!(by_day(&[by_hand], None, at(16)), None, "an extra call is not owed");
+    }
+
+    fn by_day(slots: &[Slot], heard_at: Option<Timestamp>, now: Timestamp) -> Option<Why> {
+        why(List::Day, slots, heard_at, now, &schedule::Config::shipped())
+    }
+
+    #[test]
+    fn an_evening_slot_is_judged_at_night_and_for_itself() {
+        use SlotState::{Due, Partial, Reported, Skipped, Unreached};
+        let cadence = schedule::Config::shipped();
+        for (day, evening, heard, expected) in [
+            // By day all was well, or nothing at all: at night the evening counts.
+            (Reported, Unreached, Some(at(9)), (None, Some(Why::Unreached))),
+            (Unreached, Unreached, None, (Some(Why::Unreached), Some(Why::Unreached))),
+            (Unreached, Reported, Some(at(19)), (None, None)),
+            (Unreached, Partial, Some(at(18)), (None, Some(Why::NoAnswers))),
+            (Reported, Due, Some(at(9)), (None, Some(Why::Waiting))),
+            (Unreached, Skipped, None, (Some(Why::Unreached), None)),
+            // Told by another way meanwhile.
+            (Reported, Unreached, Some(at(20)), (None, None)),
+        ] {
+            let slots = [slot(9, day), slot(19, evening)];
+            let of = |list| why(list, &slots, heard, at(21), &cadence);
+            assert_eq!((of(List::Day), of(List::Night)), expected, "{day:?} {evening:?}");
+        }
+        assert_eq!(why(List::Night, &[slot(9, Unreached)], None, at(21), &cadence), None);
+        assert_eq!(by_day(&[slot(16, Unreached)], None, at(17)), None, "it is judged at night");
     }
 
     #[test]

@@ -204,6 +204,16 @@ impl Questionnaire {
         })
     }
 
+    /// Whether a script asks anything at all.
+    pub fn has(&self, script: Script) -> bool {
+        self.questions.iter().any(|question| question.scripts.contains(&script))
+    }
+
+    /// Whether the value of this question can be measured again in a call of its own.
+    pub fn measures_again(&self, code: &str) -> bool {
+        self.question(code).is_some_and(|question| question.scripts.contains(&Script::Remeasure))
+    }
+
     /// Whether the wish for help has this code.
     pub fn is_help(&self, code: &str) -> bool {
         self.help.as_ref().is_some_and(|help| help.code == code)

@@ -24,6 +24,26 @@ pub struct Arrangement {
     pub no_automation: Option<DoctorsOrder>,
 }
 
+/// What a list says of an arrangement; what it does not say stays as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Told {
+    /// The days of the week.
+    pub weekdays: Option<Weekdays>,
+    /// By which way the patient reports.
+    pub channel: Option<Channel>,
+}
+
+impl Told {
+    /// The arrangement as it is after the list.
+    pub fn apply(self, arrangement: Arrangement) -> Arrangement {
+        Arrangement {
+            weekdays: self.weekdays.unwrap_or(arrangement.weekdays),
+            channel: self.channel.unwrap_or(arrangement.channel),
+            ..arrangement
+        }
+    }
+}
+
 /// A doctor's order that no machine calls.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DoctorsOrder {
@@ -132,6 +152,15 @@ impl Channel {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|channel| channel.as_str() == text)
     }
+
+    /// Its name for people.
+    pub const fn name(self) -> Bilingual {
+        match self {
+            Self::Telephone => Bilingual::fixed("電話", "telephone"),
+            Self::Web => Bilingual::fixed("Web", "Web"),
+            Self::Staff => Bilingual::fixed("職員", "staff"),
+        }
+    }
 }
 
 /// Days of the week. By default all of them: an illness knows no Sunday.
@@ -159,6 +188,15 @@ impl Weekdays {
     /// See [`Self::from_bits`].
     pub fn bits(self) -> u8 {
         self.0
+    }
+
+    /// In letters: 月水金, or 毎日.
+    pub fn written(self) -> String {
+        if self == Self::ALL {
+            return "毎日".to_owned();
+        }
+        let letters = "月火水木金土日".chars().enumerate();
+        letters.filter(|(day, _)| self.0 & (1 << day) != 0).map(|(_, letter)| letter).collect()
     }
 
     /// Whether this day of the week is one of them.
@@ -201,6 +239,16 @@ mod tests {
         assert_eq!(Weekdays::from_bits(weekend.bits()), Some(weekend));
         assert_eq!((Weekdays::from_bits(0), Weekdays::from_bits(128)), (None, None));
         assert_eq!(format!("{weekend:?}"), "{Saturday, Sunday}");
+        assert_eq!((weekend.written(), Weekdays::ALL.written()), ("土日".into(), "毎日".into()));
+    }
+
+    #[test]
+    fn a_list_changes_what_it_tells_and_nothing_else() {
+        let agreed = Arrangement { channel: Channel::Web, ..Arrangement::default() };
+        assert_eq!(Told::default().apply(agreed.clone()), agreed);
+        let weekdays = Weekdays::of([Weekday::Monday]);
+        let told = Told { weekdays: Some(weekdays), channel: None };
+        assert_eq!(told.apply(agreed.clone()), Arrangement { weekdays, ..agreed });
     }
 
     #[test]

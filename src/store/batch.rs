@@ -554,18 +554,18 @@ impl Within<'_> {
         let was = match &known {
             Some(patient) => {
                 let episode = find_active_episode(connection, patient.id).await?;
-                Some(Snapshot::of(patient, episode.as_ref()).to_text()?)
+                Some(Snapshot::of(patient, episode.as_ref(), draft.told).to_text()?)
             }
             None => None,
         };
         let patient: Patient = draft.patient(self.store.mint(now), self.center());
         let episode: Episode = draft.episode(self.store.mint(now), patient.id);
-        let imported = save(connection, now, &patient, Some(&episode)).await?;
+        let imported = save(connection, now, &patient, Some(&episode), draft.told).await?;
         note_course(self.store, connection, now, imported.patient, &draft.course()).await?;
         let gender = patient.gender.or(known.as_ref().and_then(|known| known.gender));
         let saved = Patient { id: imported.patient, gender, ..patient };
         let active = find_active_episode(connection, imported.patient).await?;
-        let became = Snapshot::of(&saved, active.as_ref()).to_text()?;
+        let became = Snapshot::of(&saved, active.as_ref(), draft.told).to_text()?;
         let change = match imported.change {
             Change::Created => "created",
             Change::Updated => "updated",

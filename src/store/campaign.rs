@@ -9,10 +9,10 @@ use jiff::civil::{Date, Time};
 use sqlx::AnyConnection;
 
 use crate::base::clock::{civil, timestamp};
-use crate::base::id::{CampaignId, HealthCenterId};
+use crate::base::id::{CampaignId, HealthCenterId, PatientId, SlotId};
 use crate::campaign::capacity::Measured;
 use crate::campaign::programme::{Action, Caps, State, Version};
-use crate::campaign::{Book, Calendar, Campaign, Terms};
+use crate::campaign::{Book, Calendar, Campaign, Terms, VersionKey};
 use crate::registry::{AuditEntry, HealthCenter};
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic, Within, audit};
@@ -24,6 +24,35 @@ pub enum Effect {
     Now,
     /// From the next day on.
     Tomorrow,
+}
+
+/// What campaigns a patient has to do with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Enrolment {
+    /// The one that the patient was put into; `None` for the first one of the centre.
+    pub campaign: Option<CampaignId>,
+    /// By which version each slot was made.
+    pub slots: HashMap<SlotId, VersionKey>,
+}
+
+/// With what calls would be placed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Means<'a> {
+    /// The groups of the trunks; `None` if they are not known.
+    pub(super) trunk_groups: Option<&'a [Option<&'a str>]>,
+    /// What can be asked; `None` if it is not known.
+    pub(super) questionnaires: Option<&'a [String]>,
+    /// A call goes on to the next one of a household: the line is there, and no new call is placed.
+    pub(super) goes_on: bool,
+}
+
+/// What was discarded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Discarded {
+    /// A campaign that was never published.
+    Campaign,
+    /// Terms that were being written for a campaign that was; what is in force stays.
+    Terms,
 }
 
 /// Who changed a campaign, and why.
@@ -120,6 +149,39 @@ impl Store {
         let terms: Arc<Terms> = Arc::new(terms.map_err(|_| fields.corrupt("terms"))?);
         known.insert((campaign, number), Arc::clone(&terms));
         Ok(terms)
+    }
+
+    /// The campaigns that a patient and the slots since a day belong to.
+    pub async fn enrolment(
+        &self,
+        patient: PatientId,
+        since: Date,
+    ) -> Result<Enrolment, StoreError> {
+        const OWN: &str = "select e.campaign_id from episode e where e.patient_id = $1 \
+            order by case when e.state = 'active' then 0 else 1 end, e.first_day desc limit 1";
+        const OF_SLOTS: &str = "select s.id, s.campaign_id, s.campaign_version from slot s \
+            where s.patient_id = $1 and s.date >= $2 and s.campaign_id is not null";
+        let mut session = self.read().await?;
+        let own =
+            sqlx::query(OWN).bind(patient.to_string()).fetch_optional(session.connection()).await?;
+        let own = own.map(|row| Fields::new("episode", &row).parsed_or_null("campaign_id"));
+        let rows = sqlx::query(OF_SLOTS)
+            .bind(patient.to_string())
+            .bind(since.to_string())
+            .fetch_all(session.connection())
+            .await?;
+        let slots = rows.iter().map(|row| {
+            let fields = Fields::new("slot", row);
+            let key = VersionKey {
+                campaign: fields.parsed("campaign_id")?,
+                version: fields.integer("campaign_version")?,
+            };
+            Ok((fields.parsed("id")?, key))
+        });
+        Ok(Enrolment {
+            campaign: own.transpose()?.flatten(),
+            slots: slots.collect::<Result<_, StoreError>>()?,
+        })
     }
 
     /// Gives each centre without a campaign its first one, which runs: the terms are those of the
@@ -466,6 +528,45 @@ impl Within<'_> {
         Ok(state)
     }
 
+    /// Discards what was never published: a draft campaign as a whole, or else the terms that are being
+    /// written for the next version. The audit keeps that it was there.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] with `campaign_in_use` if patients are in the draft campaign;
+    /// [`StoreError::Stale`] if there is nothing to discard.
+    pub async fn discard_draft(
+        &self,
+        now: Timestamp,
+        id: CampaignId,
+        change: &CampaignChange<'_>,
+    ) -> Result<Discarded, StoreError> {
+        const IN_USE: &str = "select 1 as one from episode e where e.campaign_id = $1 limit 1";
+        const DELETE: &str = "delete from campaign where id = $1 and state = 'draft'";
+        const FORGET: &str = "update campaign set draft = null where id = $1 \
+            and state in ('ready', 'running', 'paused') and draft is not null";
+        let mut session = self.store.write().await?;
+        let campaign = self.own(session.connection(), now, id).await?;
+        let (what, statement) = match campaign.state {
+            State::Draft => (Discarded::Campaign, DELETE),
+            _ => (Discarded::Terms, FORGET),
+        };
+        if what == Discarded::Campaign {
+            let used =
+                sqlx::query(IN_USE).bind(id.to_string()).fetch_optional(session.connection());
+            if used.await?.is_some() {
+                return Err(StoreError::Conflict { constraint: "campaign_in_use".to_owned() });
+            }
+        }
+        let done =
+            sqlx::query(statement).bind(id.to_string()).execute(session.connection()).await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Stale { what: "campaign" });
+        }
+        sign(session.connection(), now, id, change).await?;
+        session.commit(&[Topic::Registry]).await?;
+        Ok(what)
+    }
+
     /// Changes the day on which a ready campaign starts by itself; `None`: by hand only.
     pub async fn set_campaign_start(
         &self,
@@ -680,20 +781,20 @@ fn json(terms: &Terms) -> Result<String, StoreError> {
         .map_err(|_| StoreError::Corrupt { table: "campaign", column: "draft" })
 }
 
-/// Whether each campaign may place one more call now, through a trunk of one of these groups if they
-/// are known.
+/// Whether each campaign may place one more call now, with these means.
 pub(super) async fn ways_of_campaigns(
     connection: &mut AnyConnection,
     now: Timestamp,
     book: &Book,
     centers: &HashMap<HealthCenterId, HealthCenter>,
-    trunk_groups: Option<&[Option<&str>]>,
+    means: Means<'_>,
 ) -> Result<HashMap<CampaignId, Way>, StoreError> {
     const LIVE: &str = "select a.campaign_id, count(*) as n from attempt a \
         where a.state in ('dialing', 'talking') and a.campaign_id is not null \
         group by a.campaign_id";
     const DIALED: &str = "select a.campaign_id, count(*) as n from attempt a \
-        where a.dialed_at > $1 and a.campaign_id is not null group by a.campaign_id";
+        where a.dialed_at > $1 and a.continues is null and a.campaign_id is not null \
+        group by a.campaign_id";
     let mut live = HashMap::new();
     let mut dialed = HashMap::new();
     if book.campaigns().any(|one| one.caps.lines.is_some()) {
@@ -713,15 +814,22 @@ pub(super) async fn ways_of_campaigns(
         let takes = |cap: Option<u32>, taken: &HashMap<CampaignId, u32>| {
             cap.is_none_or(|cap| taken.get(&campaign.id).copied().unwrap_or(0) < cap)
         };
-        let group = campaign.version.as_ref().and_then(|it| it.terms.trunk_group.as_deref());
+        let terms = campaign.version.as_ref().map(|version| &version.terms);
+        let group = terms.and_then(|terms| terms.trunk_group.as_deref());
+        let is_mute = terms
+            .zip(means.questionnaires)
+            .is_some_and(|(terms, known)| !known.iter().any(|key| *key == terms.questionnaire));
         let way = if campaign.state != State::Running {
             Way::Rests(campaign.state)
         } else if !book.is_open(campaign, center, now) {
             Way::OutsideHours
-        } else if group.is_some() && trunk_groups.is_some_and(|known| !known.contains(&group)) {
+        } else if is_mute {
+            Way::NoQuestionnaire
+        } else if group.is_some() && means.trunk_groups.is_some_and(|known| !known.contains(&group))
+        {
             Way::OtherTrunks
         } else if !takes(campaign.caps.lines, &live)
-            || !takes(campaign.caps.calls_per_minute, &dialed)
+            || !(means.goes_on || takes(campaign.caps.calls_per_minute, &dialed))
         {
             Way::Full
         } else {
@@ -740,6 +848,8 @@ pub(super) enum Way {
     Rests(State),
     /// Its hours or its calendar forbid it.
     OutsideHours,
+    /// What it asks is not there, and nothing is asked in its place.
+    NoQuestionnaire,
     /// It is bound to trunks that are not there.
     OtherTrunks,
     /// It has as many calls as it may have.
@@ -767,7 +877,8 @@ fn counts(rows: &[sqlx::any::AnyRow]) -> Result<HashMap<CampaignId, u32>, StoreE
 }
 
 /// How many calls are under way, and how many were placed within the last minute, through one
-/// trunk or, for an empty name, through all.
+/// trunk or, for an empty name, through all. A call that went on to another of the household was placed
+/// once.
 pub(super) async fn load(
     connection: &mut AnyConnection,
     now: Timestamp,
@@ -776,7 +887,7 @@ pub(super) async fn load(
     const LIVE: &str = "select count(*) as n from attempt a \
         where a.state in ('dialing', 'talking') and ($1 = '' or a.trunk = $1)";
     const DIALED: &str = "select count(*) as n from attempt a \
-        where a.dialed_at > $2 and ($1 = '' or a.trunk = $1)";
+        where a.dialed_at > $2 and a.continues is null and ($1 = '' or a.trunk = $1)";
     let row = sqlx::query(LIVE).bind(trunk).fetch_one(&mut *connection).await?;
     let live = Fields::new("attempt", &row).integer("n")?;
     let row = sqlx::query(DIALED)

@@ -671,7 +671,7 @@ async fn consents(
 
 /// Drops the calls that wait although the patient has not agreed to them; the next turn plans
 /// those that may be made.
-async fn drop_unagreed(
+pub(super) async fn drop_unagreed(
     connection: &mut AnyConnection,
     patient: PatientId,
 ) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use crate::ivr::Entry;
 use crate::observation::Channel;
 use crate::registry::{Episode, HealthCenter, Patient};
 use crate::store::campaign::{
-    installation_caps, load as load_of, open_ones, trunk_caps, ways_of_campaigns,
+    Means, installation_caps, load as load_of, open_ones, trunk_caps, ways_of_campaigns,
 };
 use crate::store::installation;
 use crate::store::pause::{hold_of_slot, pauses_of, skip_for};
@@ -44,6 +44,8 @@ pub struct Claimant {
     pub trunk: String,
     /// The group that it is in, if any.
     pub trunk_group: Option<String>,
+    /// What can be asked here: no campaign is called for that asks something else.
+    pub questionnaires: Arc<[String]>,
 }
 
 /// An attempt that is the claimant's to dial, and everything that the call needs.
@@ -87,7 +89,7 @@ impl Store {
     ///
     /// For each, one transaction decides again: dialling was not stopped, and neither the
     /// installation nor the trunk nor the campaign has all the calls that it may have; the campaign
-    /// runs, and calls at this hour of this day; the slot is still due and inside its window and the
+    /// runs, asks what can be asked, and calls at this hour of this day; the slot is still due and inside its window and the
     /// centre's hours and the hard limit of 8:00–20:00 (Asia/Tokyo); neither the number nor the
     /// patient is on the line, and the number was left alone for [`SPACING`]; no pause holds on the
     /// day, the observation was not ended and no other channel has reported, or else the slot is
@@ -123,7 +125,7 @@ impl Store {
 
     /// Whether somebody else is to be asked on the line of this attempt, once its call has come to
     /// its end: another patient with the same first number has a call due, or one that only waits
-    /// for this one to be over.
+    /// for this one to be over. Nobody is while dialling is stopped: the call says its farewell.
     pub async fn household_waits(
         &self,
         now: Timestamp,
@@ -132,9 +134,12 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut session = self.read().await?;
         let connection = session.connection();
+        if !installation::may_dial(connection).await? {
+            return Ok(false);
+        }
         let before = before(connection, attempt).await?;
         let book = self.book(connection, now).await?;
-        let open = open_now(connection, now, &book, claimant).await?;
+        let open = open_now(connection, now, &book, claimant, true).await?;
         Ok(household(connection, SQLITE_HOUSEHOLD, now, &before, &open).await?.is_some())
     }
 
@@ -364,10 +369,16 @@ async fn open_now(
     now: Timestamp,
     book: &Book,
     claimant: &Claimant,
+    goes_on: bool,
 ) -> Result<String, StoreError> {
     let centers = health_centers(connection).await?;
-    let group = claimant.trunk_group.as_deref();
-    let ways = ways_of_campaigns(connection, now, book, &centers, Some(&[group])).await?;
+    let groups = [claimant.trunk_group.as_deref()];
+    let means = Means {
+        trunk_groups: Some(&groups),
+        questionnaires: Some(&claimant.questionnaires),
+        goes_on,
+    };
+    let ways = ways_of_campaigns(connection, now, book, &centers, means).await?;
     Ok(open_ones(&ways))
 }
 
@@ -413,12 +424,12 @@ impl Store {
         let connection = session.connection();
         // Locked, so that no two nodes take the last call that a cap allows.
         if !self.may_dial_locked(connection).await?
-            || !has_room(connection, now, &claimant.trunk).await?
+            || !has_room(connection, now, &claimant.trunk, after.is_some()).await?
         {
             return Ok(Turn::NothingDue);
         }
         let book = self.book(connection, now).await?;
-        let open = open_now(connection, now, &book, claimant).await?;
+        let open = open_now(connection, now, &book, claimant, after.is_some()).await?;
         let found = match after {
             None => self.candidate(connection, now, claimant, &open).await?,
             Some(after) => {
@@ -512,11 +523,13 @@ impl Store {
     }
 }
 
-/// Whether one more call fits under the caps of the installation and of the trunk.
+/// Whether one more call fits under the caps of the installation and of the trunk; one that goes on from
+/// another is no new call.
 pub(super) async fn has_room(
     connection: &mut AnyConnection,
     now: Timestamp,
     trunk: &str,
+    goes_on: bool,
 ) -> Result<bool, StoreError> {
     let of_all = installation_caps(connection).await?;
     let of_trunk = trunk_caps(connection, trunk).await?;
@@ -526,7 +539,7 @@ pub(super) async fn has_room(
         }
         let (live, dialed) = load_of(connection, now, trunk).await?;
         let has_room = |cap: Option<u32>, taken| cap.is_none_or(|cap| taken < cap);
-        if !has_room(caps.lines, live) || !has_room(caps.calls_per_minute, dialed) {
+        if !has_room(caps.lines, live) || !(goes_on || has_room(caps.calls_per_minute, dialed)) {
             return Ok(false);
         }
     }

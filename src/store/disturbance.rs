@@ -35,6 +35,9 @@ pub struct Disturbances {
     pub messages_not_taken: u32,
     /// Campaigns that should have started by themselves and did not.
     pub campaigns_not_started: Vec<String>,
+    /// Campaigns that call nobody because what they ask is not there, with what that is: found by
+    /// [`Store::mute_campaigns`].
+    pub campaigns_mute: Vec<(String, String)>,
     /// Trunks that place calls which nobody answers, with how many these were.
     pub trunks_in_vain: Vec<(String, u32)>,
 }
@@ -48,6 +51,7 @@ impl Disturbances {
             waiting_since,
             messages_not_taken,
             campaigns_not_started,
+            campaigns_mute,
             trunks_in_vain,
         } = self;
         if *slots_not_tried > 0 {
@@ -72,6 +76,12 @@ impl Disturbances {
             troubles.push(Bilingual::composed(
                 format!("開始日を過ぎても始まらないキャンペーン: {name}"),
                 format!("campaign that should have started: {name}"),
+            ));
+        }
+        for (name, questionnaire) in campaigns_mute {
+            troubles.push(Bilingual::composed(
+                format!("問診票「{questionnaire}」がないため発信していない計画: {name}"),
+                format!("campaign that calls nobody, for want of its questionnaire: {name} ({questionnaire})"),
             ));
         }
         for (trunk, calls) in trunks_in_vain {
@@ -101,6 +111,28 @@ impl Store {
     ) -> Result<Disturbances, StoreError> {
         let center = reach.center().map(|center| center.to_string()).unwrap_or_default();
         self.disturbances_of(now, &center, "").await
+    }
+
+    /// The campaigns of a reach that call nobody because none of these questionnaires is what they
+    /// ask, with what that is; by name.
+    pub async fn mute_campaigns(
+        &self,
+        now: Timestamp,
+        reach: Reach,
+        known: &[String],
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let book = self.campaigns(now).await?;
+        let mut mute: Vec<(String, String)> = book
+            .campaigns()
+            .filter(|one| reach.center().is_none_or(|center| center == one.health_center))
+            .filter(|one| !one.state.is_over())
+            .filter_map(|one| {
+                let asked = &one.version.as_ref()?.terms.questionnaire;
+                (!known.contains(asked)).then(|| (one.name.clone(), asked.clone()))
+            })
+            .collect();
+        mute.sort();
+        Ok(mute)
     }
 
     /// An empty centre or clinic means every one.
@@ -170,6 +202,7 @@ impl Store {
             waiting_since: slots.time_or_null("since")?,
             messages_not_taken: Fields::new("message", &row).integer("n")?,
             campaigns_not_started: campaigns.iter().map(name).collect::<Result<_, _>>()?,
+            campaigns_mute: Vec::new(),
             trunks_in_vain: trunks.iter().map(trunk).collect::<Result<_, StoreError>>()?,
         })
     }

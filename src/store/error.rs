@@ -146,6 +146,7 @@ const UNIQUE: &[(&str, &str)] = &[
     ("prompt_take.language, prompt_take.prompt", "prompt_take_in_use"),
     ("rule_set.health_center_id, rule_set.version", "rule_set_version"),
     ("rule_set.health_center_id, rule_set.effective_from", "rule_set_in_force"),
+    ("welfare_check.patient_id, welfare_check.date, welfare_check.list", "welfare_check_once"),
     ("case_claim.case_id", "case_claim_of_case"),
     ("case_event.case_id, case_event.seq", "case_event_seq"),
     ("case_event.case_id, case_event.of_seq", "case_event_kept_once"),

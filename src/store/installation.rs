@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 
 use crate::registry::AuditEntry;
-use crate::store::audit;
 use crate::store::row::{Fields, latest_call, millis};
 use crate::store::{Dialect, Store, StoreError, Topic};
+use crate::store::{audit, test_call};
 
 /// Whether telephones are called, since when, by whom and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// Stops all dialling at once, or lets it begin again. Calls under way go on. Every node sees
-    /// it when it claims its next attempt.
+    /// it when it claims its next attempt. Test calls that wait are not placed.
     pub async fn set_dialing(
         &self,
         dialing: &Dialing,
@@ -59,6 +59,9 @@ impl Store {
             .bind(dialing.reason.as_str())
             .execute(session.connection())
             .await?;
+        if !dialing.is_running {
+            test_call::stop(session.connection(), dialing.changed_at).await?;
+        }
         audit::append(session.connection(), dialing.changed_at, audit_entry).await?;
         session.commit(&[Topic::Due, Topic::Installation]).await
     }

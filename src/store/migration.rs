@@ -28,6 +28,8 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0023_night_list.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0024_trunk_group.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0027_search.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0028_slot_due.sql")),
         ]
@@ -57,6 +59,8 @@ const NAMES: &[(i64, &str)] = &[
     (20, "clock"),
     (21, "release"),
     (22, "plan"),
+    (23, "night_list"),
+    (24, "trunk_group"),
     (27, "search"),
     (28, "slot_due"),
 ];

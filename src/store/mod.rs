@@ -77,7 +77,7 @@ pub use account::Knock;
 pub use audit::{AuditFilter, Auditing, Verified};
 pub use batch::{BatchCounts, BatchState, ImportBatch, NewBatch, Reread};
 pub use call_file::{CallFile, CallTechnical, Heard, OpenCaseOf};
-pub use campaign::{CampaignChange, Effect};
+pub use campaign::{CampaignChange, Discarded, Effect, Enrolment};
 pub use care::{Agreed, PatientChange, Setting};
 pub use change::{Changes, Topic};
 pub use dial::{Claim, Claimant};

@@ -65,6 +65,8 @@ pub struct TrunkStatus {
     pub node: String,
     /// The trunk's name in the configuration.
     pub trunk: String,
+    /// The group that it is in, if any: campaigns may be bound to one.
+    pub group: Option<String>,
     /// When it said so.
     pub at: Timestamp,
     /// Whether calls can be placed.
@@ -124,14 +126,14 @@ impl Store {
     pub async fn save_trunk_status(&self, status: &TrunkStatus) -> Result<(), StoreError> {
         // A trunk that is well again keeps its last error.
         const SAVE: &str = "insert into trunk_status (node, trunk, at, state, since, \
-            registration, lines_in_use, lines_limit, last_error, last_error_at) \
+            registration, lines_in_use, lines_limit, last_error, last_error_at, trunk_group) \
             values ($1, $2, $3, $4, $3, $5, (select count(*) from attempt a where a.node = $1 \
-            and a.state in ('dialing', 'talking')), $6, $7, $8) \
+            and a.state in ('dialing', 'talking')), $6, $7, $8, $9) \
             on conflict (node, trunk) do update set at = excluded.at, state = excluded.state, \
             since = case when trunk_status.state = excluded.state then trunk_status.since \
             else excluded.since end, registration = excluded.registration, \
             lines_in_use = excluded.lines_in_use, lines_limit = excluded.lines_limit, \
-            last_error = case when excluded.last_error = '' then trunk_status.last_error \
+            trunk_group = excluded.trunk_group, last_error = case when excluded.last_error = '' then trunk_status.last_error \
             else excluded.last_error end, \
             last_error_at = coalesce(excluded.last_error_at, trunk_status.last_error_at)";
         let (error, error_at) = match &status.last_error {
@@ -148,6 +150,7 @@ impl Store {
             .bind(i64::from(status.lines_limit))
             .bind(error)
             .bind(error_at)
+            .bind(status.group.as_deref())
             .execute(session.connection())
             .await?;
         session.commit(&[]).await
@@ -156,7 +159,8 @@ impl Store {
     /// What each node last said of each of its trunks, by names.
     pub async fn trunk_statuses(&self) -> Result<Vec<TrunkStatus>, StoreError> {
         const ALL: &str = "select t.node, t.trunk, t.at, t.state, t.since, t.registration, \
-            t.lines_in_use, t.lines_limit, t.last_error, t.last_error_at from trunk_status t \
+            t.lines_in_use, t.lines_limit, t.last_error, t.last_error_at, t.trunk_group \
+            from trunk_status t \
             order by t.node, t.trunk";
         let mut session = self.glance().await?;
         let rows = sqlx::query(ALL).fetch_all(session.connection()).await?;
@@ -168,6 +172,7 @@ impl Store {
                 Ok(TrunkStatus {
                     node: fields.text("node")?.to_owned(),
                     trunk: fields.text("trunk")?.to_owned(),
+                    group: fields.text_or_null("trunk_group")?.map(str::to_owned),
                     at: fields.time("at")?,
                     state: fields.word("state", TrunkWord::parse)?,
                     since: fields.time("since")?,

@@ -11,10 +11,12 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
+use crate::registry::arrangement::Told;
 use crate::registry::{
     Arrangement, DoctorsOrder, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole,
     RiskFlag, Weekdays, arrangement,
 };
+use crate::store::care::drop_unagreed;
 use crate::store::row::{Fields, millis};
 use crate::store::{Store, StoreError, Topic};
 
@@ -102,8 +104,19 @@ impl Store {
         patient: &Patient,
         episode: Option<&Episode>,
     ) -> Result<Imported, StoreError> {
+        self.import_told(now, patient, episode, Told::default()).await
+    }
+
+    /// The same, of a list that tells something of the arrangement.
+    pub async fn import_told(
+        &self,
+        now: Timestamp,
+        patient: &Patient,
+        episode: Option<&Episode>,
+        told: Told,
+    ) -> Result<Imported, StoreError> {
         let mut session = self.write().await?;
-        let imported = save(session.connection(), now, patient, episode).await?;
+        let imported = save(session.connection(), now, patient, episode, told).await?;
         if imported.change != Change::Unchanged {
             session.commit(&[Topic::Registry]).await?;
         }
@@ -150,6 +163,7 @@ pub(super) async fn save(
     now: Timestamp,
     patient: &Patient,
     episode: Option<&Episode>,
+    told: Told,
 ) -> Result<Imported, StoreError> {
     let known =
         find_registered(connection, patient.health_center, &patient.registration_number).await?;
@@ -176,7 +190,7 @@ pub(super) async fn save(
         replace_phones(connection, &saved).await?;
     }
     if let Some(episode) = episode {
-        changed |= save_episode(connection, now, saved.id, episode).await?;
+        changed |= save_episode(connection, now, saved.id, episode, told).await?;
     }
     let change = match (known, changed) {
         (None, _) => Change::Created,
@@ -484,9 +498,10 @@ async fn save_episode(
     now: Timestamp,
     patient: PatientId,
     wanted: &Episode,
+    told: Told,
 ) -> Result<bool, StoreError> {
     const UPDATE: &str = "update episode set first_day = $2, last_day = $3, call_times = $4, \
-        updated_at = $5 where id = $1";
+        updated_at = $5, weekdays = $6, channel = $7 where id = $1";
     const END: &str = "update episode set state = 'ended', updated_at = $2 where id = $1";
     const INSERT: &str = "insert into episode \
         (id, first_day, last_day, call_times, updated_at, created_at, patient_id, state, \
@@ -495,8 +510,9 @@ async fn save_episode(
     let call_times: Vec<_> = wanted.call_times.iter().copied().map(time_of_day).collect();
     let arrangement = &wanted.arrangement;
     if let Some(active) = find_active_episode(connection, patient).await? {
-        // A list says nothing of what was agreed besides.
-        let arrangement = active.arrangement.clone();
+        // What a list does not say stays as it was agreed.
+        let arrangement = told.apply(active.arrangement.clone());
+        let (weekdays, channel) = (arrangement.weekdays, arrangement.channel);
         let same = Episode { id: active.id, patient, arrangement, ..wanted.clone() };
         if active == same {
             return Ok(false);
@@ -508,9 +524,14 @@ async fn save_episode(
                 .bind(wanted.last_day.to_string())
                 .bind(call_times.join(" "))
                 .bind(millis(now))
+                .bind(i64::from(weekdays.bits()))
+                .bind(channel.as_str())
                 .execute(&mut *connection)
                 .await?;
             skip_slots_after(connection, now, active.id, wanted.last_day).await?;
+            if channel != active.arrangement.channel {
+                drop_unagreed(connection, patient).await?;
+            }
             return Ok(true);
         }
         sqlx::query(END)

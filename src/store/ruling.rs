@@ -8,8 +8,10 @@ use sqlx::any::AnyRow;
 
 use crate::base::clock;
 use crate::base::id::{HealthCenterId, PatientId, RuleSetId, StaffId};
+use crate::campaign::terms::Stock;
 use crate::campaign::{Attempt, Slot};
 use crate::escalation::RuleSet;
+use crate::escalation::rule::RuleBook;
 use crate::escalation::trial::Past;
 use crate::observation::Observation;
 use crate::registry::AuditEntry;
@@ -115,6 +117,32 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The rules of this version that a centre has made for itself and released, if their first day
+    /// has come.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they cannot be read any more.
+    pub async fn rules_of_version(
+        &self,
+        center: HealthCenterId,
+        version: &str,
+        day: Date,
+    ) -> Result<Option<RuleSet>, StoreError> {
+        const OF_VERSION: &str = "select r.version, r.body from rule_set r \
+            where r.health_center_id = $1 and r.version = $2 and r.state = 'released' \
+            and r.effective_from <= $3";
+        let mut session = self.glance().await?;
+        let row = sqlx::query(OF_VERSION)
+            .bind(center.to_string())
+            .bind(version)
+            .bind(day.to_string())
+            .fetch_optional(session.connection())
+            .await?;
+        row.as_ref().map(set).transpose()
+    }
+}
+
 fn set(row: &AnyRow) -> Result<RuleSet, StoreError> {
     let fields = Fields::new("rule_set", row);
     RuleSet::parse(fields.text("version")?, fields.text("body")?)
@@ -122,6 +150,26 @@ fn set(row: &AnyRow) -> Result<RuleSet, StoreError> {
 }
 
 impl Within<'_> {
+    /// What the terms of the centre's campaigns may name: these questionnaires, and the sets of rules
+    /// that it has released or that are shipped and configured, once their first day has come.
+    pub async fn stock(
+        &self,
+        now: Timestamp,
+        questionnaires: &[String],
+        rules: &RuleBook,
+    ) -> Result<Stock, StoreError> {
+        let today = clock::civil(now).date();
+        let made = self.rules_made().await?;
+        let own = made.iter().filter(|one| one.state == RulesState::Released).map(|one| &one.set);
+        let mut versions: Vec<String> = Vec::new();
+        for set in own.chain(rules.sets()).filter(|set| set.effective_from <= today) {
+            if !versions.contains(&set.version) {
+                versions.push(set.version.clone());
+            }
+        }
+        Ok(Stock { questionnaires: questionnaires.to_vec(), rules: versions })
+    }
+
     /// Keeps a draft.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Calls to a staff telephone that try out the lines before the day begins.
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::clock::civil;
@@ -43,6 +44,8 @@ pub enum TestStage {
     Placing,
     /// No service took it, or the one that did has stopped.
     Lost,
+    /// It was not placed: all dialling was stopped meanwhile.
+    Stopped,
     /// It is over; `heard` if the key that was asked for came.
     Over {
         /// How the telephone part ended.
@@ -59,6 +62,8 @@ pub enum NoTest {
     Patient,
     /// Another one is under way.
     Underway,
+    /// All dialling is stopped, and test calls with it.
+    Stopped,
 }
 
 impl NoTest {
@@ -73,6 +78,12 @@ impl NoTest {
                 "別の試験通話の途中です。終わってから試してください。",
                 "Another test call is under way: try again when it is over.",
             ),
+            Self::Stopped => Bilingual::fixed(
+                "すべての架電を止めています。試験通話もかけません。架電を再開してから試してください\
+                 (画面の「架電を再開する」、または mimamori resume)。",
+                "All calls are stopped, and test calls with them: let calls begin again first (in the \
+                 console, or with `mimamori resume`).",
+            ),
         }
     }
 }
@@ -85,7 +96,7 @@ impl TestCall {
 
     /// Nothing more will come of it.
     pub fn is_over(&self) -> bool {
-        matches!(self.stage, TestStage::Lost | TestStage::Over { .. })
+        matches!(self.stage, TestStage::Lost | TestStage::Stopped | TestStage::Over { .. })
     }
 
     /// `08:05 良好`.
@@ -103,6 +114,9 @@ impl TestStage {
             Self::Asked => Bilingual::fixed("発信待ち", "waits for a line"),
             Self::Placing => Bilingual::fixed("通話中", "under way"),
             Self::Lost => Bilingual::fixed("発信できませんでした", "was not placed"),
+            Self::Stopped => {
+                Bilingual::fixed("中止(架電の停止)", "not placed: all calls were stopped")
+            }
             Self::Over { disposition: Disposition::Answered, heard: true } => {
                 Bilingual::fixed("良好", "good")
             }
@@ -126,6 +140,7 @@ impl TestStage {
 
 impl Store {
     /// Asks for a call to a staff telephone. One at a time: a service takes it within a second.
+    /// None while dialling is stopped.
     pub async fn ask_test_call(
         &self,
         now: Timestamp,
@@ -138,6 +153,10 @@ impl Store {
             values ($1, $2, $3, $4, 'asked')";
         let mut session = self.write().await?;
         let connection = session.connection();
+        // Locked: whoever stops all calls meanwhile finds this one, and ends it.
+        if !self.may_dial_locked(connection).await? {
+            return Ok(Err(NoTest::Stopped));
+        }
         let patient =
             sqlx::query(OF_PATIENT).bind(number.e164()).fetch_optional(&mut *connection).await?;
         if patient.is_some() {
@@ -164,8 +183,8 @@ impl Store {
         Ok(Ok(id))
     }
 
-    /// Takes the test call that waits, if there is one. From here on its number is known to the
-    /// taker alone.
+    /// Takes the test call that waits, if there is one and dialling is not stopped. From here on its
+    /// number is known to the taker alone.
     pub async fn take_test_call(
         &self,
         now: Timestamp,
@@ -175,7 +194,8 @@ impl Store {
         const WAITS: &str = "select t.id, t.phone from test_call t \
             where t.state = 'asked' and t.asked_at > $1 order by t.asked_at desc limit 1";
         const TAKE: &str = "update test_call set state = 'placing', node = $2, trunk = $3, \
-            phone = $4 where id = $1 and state = 'asked'";
+            phone = $4 where id = $1 and state = 'asked' \
+            and exists (select 1 from installation i where i.id = 1 and i.dialing = 'running')";
         let since = millis(now - TAKEN_WITHIN);
         let mut glance = self.glance().await?;
         let row = sqlx::query(WAITS).bind(since).fetch_optional(glance.connection()).await?;
@@ -197,6 +217,28 @@ impl Store {
         }
         session.commit(&[]).await?;
         Ok(Some((id, number)))
+    }
+
+    /// Whether a test call that was taken may still be placed, asked just before it is: if dialling
+    /// was stopped since, the call is ended here.
+    pub async fn may_place_test_call(
+        &self,
+        now: Timestamp,
+        id: TestCallId,
+    ) -> Result<bool, StoreError> {
+        const END: &str = "update test_call set state = 'done', ended_at = $2 \
+            where id = $1 and state = 'placing'";
+        let mut session = self.write().await?;
+        if self.may_dial_locked(session.connection()).await? {
+            return Ok(true);
+        }
+        sqlx::query(END)
+            .bind(id.to_string())
+            .bind(millis(now))
+            .execute(session.connection())
+            .await?;
+        session.commit(&[Topic::Installation]).await?;
+        Ok(false)
     }
 
     /// Writes down what came of a test call.
@@ -233,6 +275,14 @@ impl Store {
     }
 }
 
+/// Ends the test calls that wait: all dialling is stopped. Their numbers are forgotten.
+pub(super) async fn stop(connection: &mut AnyConnection, now: Timestamp) -> Result<(), StoreError> {
+    const STOP: &str = "update test_call set state = 'done', ended_at = $1, \
+        phone = substr(phone, length(phone) - 1) where state = 'asked'";
+    sqlx::query(STOP).bind(millis(now)).execute(connection).await?;
+    Ok(())
+}
+
 const LAST: &str = "select t.id, t.asked_at, t.asked_by, t.phone, t.state, t.trunk, \
     t.disposition, t.key_heard from test_call t where t.asked_at >= $1 \
     order by t.asked_at desc, t.id desc limit 1";
@@ -246,6 +296,8 @@ fn test_call(row: &AnyRow, now: Timestamp) -> Result<TestCall, StoreError> {
         ("done", Some(disposition)) => {
             TestStage::Over { disposition, heard: fields.flag("key_heard")? }
         }
+        // Only a call that was placed has an outcome.
+        ("done", None) => TestStage::Stopped,
         ("asked", _) if age < TAKEN_WITHIN => TestStage::Asked,
         ("placing", _) if age < OVER_WITHIN => TestStage::Placing,
         _ => TestStage::Lost,

@@ -11,6 +11,7 @@ use sqlx::AnyConnection;
 
 use crate::base::Private;
 use crate::base::id::{EpisodeId, ImportBatchId, PatientId};
+use crate::registry::arrangement::{Channel, Told, Weekdays};
 use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 use crate::store::registry::{
     find_active_episode, patient, replace_phones, skip_slots_after, time_of_day, update_patient,
@@ -69,6 +70,11 @@ struct Days {
     first_day: String,
     last_day: String,
     call_times: Vec<String>,
+    // Only of lists that tell them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weekdays: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
 }
 
 fn unreadable() -> StoreError {
@@ -76,7 +82,9 @@ fn unreadable() -> StoreError {
 }
 
 impl Snapshot {
-    pub(super) fn of(patient: &Patient, episode: Option<&Episode>) -> Self {
+    /// What the list tells of the arrangement is kept with it: what staff agree on besides does not
+    /// stand in the way of taking the list back.
+    pub(super) fn of(patient: &Patient, episode: Option<&Episode>, told: Told) -> Self {
         let phone =
             |phone: &PatientPhone| (phone.number.e164().to_owned(), phone.role.as_str().to_owned());
         Self {
@@ -96,6 +104,8 @@ impl Snapshot {
                 first_day: episode.first_day.to_string(),
                 last_day: episode.last_day.to_string(),
                 call_times: episode.call_times.iter().copied().map(time_of_day).collect(),
+                weekdays: told.weekdays.map(|_| episode.arrangement.weekdays.bits()),
+                channel: told.channel.map(|_| episode.arrangement.channel.as_str().to_owned()),
             }),
         }
     }
@@ -106,6 +116,11 @@ impl Snapshot {
 
     fn parse(text: &str) -> Result<Self, StoreError> {
         serde_json::from_str(text).map_err(|_| unreadable())
+    }
+
+    /// What the list told of the arrangement.
+    fn told(&self) -> Told {
+        self.episode.as_ref().map(Days::told).unwrap_or_default()
     }
 
     /// The patient as they were, under the id and number that they have.
@@ -147,9 +162,16 @@ impl Days {
             first_day: self.first_day.parse().map_err(|_| unreadable())?,
             last_day: self.last_day.parse().map_err(|_| unreadable())?,
             call_times: times.collect::<Result<_, _>>().map_err(|_| unreadable())?,
-            // Lists know nothing of it, so it stays as it is.
-            arrangement: Arrangement::default(),
+            // What the list did not tell stays as it is.
+            arrangement: self.told().apply(Arrangement::default()),
         })
+    }
+
+    fn told(&self) -> Told {
+        Told {
+            weekdays: self.weekdays.and_then(Weekdays::from_bits),
+            channel: self.channel.as_deref().and_then(Channel::parse),
+        }
     }
 }
 
@@ -247,7 +269,8 @@ async fn undo(
         Err(other) => return Err(other),
     };
     let episode = find_active_episode(connection, taken.patient).await?;
-    let is_as_imported = taken.became == Some(Snapshot::of(&current, episode.as_ref()));
+    let told = taken.became.as_ref().map(Snapshot::told).unwrap_or_default();
+    let is_as_imported = taken.became == Some(Snapshot::of(&current, episode.as_ref(), told));
     if !is_as_imported {
         return Ok(Undone::Left);
     }
@@ -266,6 +289,7 @@ async fn undo(
         ("updated", Some(was)) => {
             let before =
                 was.episode.as_ref().map(|days| days.episode(taken.patient)).transpose()?;
+            let before = before.map(|episode| (episode, was.told()));
             let back = restore(connection, now, taken, before.as_ref(), episode, reach).await?;
             if back != Undone::Left {
                 let patient = was.patient(&current)?;
@@ -283,13 +307,16 @@ async fn restore(
     connection: &mut AnyConnection,
     now: Timestamp,
     taken: &Taken,
-    before: Option<&Episode>,
+    before: Option<&(Episode, Told)>,
     current: Option<Episode>,
     reach: Reach,
 ) -> Result<Undone, StoreError> {
     const UPDATE: &str = "update episode set first_day = $2, last_day = $3, call_times = $4, \
-        updated_at = $5, state = 'active' where id = $1";
-    if let Some(current) = current.filter(|current| before.is_none_or(|old| old.id != current.id)) {
+        updated_at = $5, state = 'active', weekdays = coalesce($6, weekdays), \
+        channel = coalesce($7, channel) where id = $1";
+    if let Some(current) =
+        current.filter(|current| before.is_none_or(|(old, _)| old.id != current.id))
+    {
         let has_calls = has_calls(connection, current.id).await?;
         match (before, has_calls || reach == Reach::End) {
             (_, false) => delete_episode(connection, current.id).await?,
@@ -301,7 +328,7 @@ async fn restore(
             }
         }
     }
-    if let Some(before) = before {
+    if let Some((before, told)) = before {
         let times: Vec<_> = before.call_times.iter().copied().map(time_of_day).collect();
         sqlx::query(UPDATE)
             .bind(before.id.to_string())
@@ -309,6 +336,8 @@ async fn restore(
             .bind(before.last_day.to_string())
             .bind(times.join(" "))
             .bind(millis(now))
+            .bind(told.weekdays.map(|days| i64::from(days.bits())))
+            .bind(told.channel.map(Channel::as_str))
             .execute(&mut *connection)
             .await?;
         skip_slots_after(connection, now, before.id, before.last_day).await?;

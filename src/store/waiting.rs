@@ -12,12 +12,12 @@ use crate::base::id::{AttemptId, CampaignId, PatientId};
 use crate::campaign::programme::State;
 use crate::campaign::retry::SPACING;
 use crate::campaign::window::{EARLIEST, LATEST};
-use crate::store::campaign::{Way, open_ones, ways_of_campaigns};
+use crate::store::campaign::{Means, Way, open_ones, ways_of_campaigns};
 use crate::store::dial::{attempts_to_dial, conditions, has_room};
 use crate::store::installation;
 use crate::store::registry::{health_centers, time_of_day};
 use crate::store::row::{Fields, millis};
-use crate::store::{NodeStatus, Store, StoreError, TrunkWord};
+use crate::store::{NodeStatus, Store, StoreError, TrunkStatus, TrunkWord};
 
 /// Why an attempt waits whose time has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub enum Waiting {
     OutsideHours,
     /// The campaign does not run.
     CampaignRests(State),
+    /// What the campaign asks is not there.
+    NoQuestionnaire,
     /// The campaign is bound to trunks that are not there.
     OtherTrunks,
     /// The slot is settled, or its time has not come or is over.
@@ -61,6 +63,7 @@ impl Waiting {
             Self::OutsideHours => ("時間外", "outside the hours"),
             Self::CampaignRests(State::Paused) => ("一時停止中", "the campaign is paused"),
             Self::CampaignRests(_) => ("計画が実施中ではありません", "the campaign does not run"),
+            Self::NoQuestionnaire => ("問診票がありません", "its questionnaire is not there"),
             Self::OtherTrunks => ("決められた回線がありません", "its trunks are not there"),
             Self::SlotClosed => ("枠が終わりました", "the slot is over"),
             Self::PatientOnLine => ("この方と通話中", "the patient is on the line"),
@@ -116,6 +119,8 @@ pub struct Services<'a> {
     pub trunks: &'a [&'a str],
     /// The groups that these are in; `None` if that is not known.
     pub trunk_groups: Option<&'a [Option<&'a str>]>,
+    /// What can be asked; `None` if that is not known.
+    pub questionnaires: Option<&'a [String]>,
 }
 
 impl Store {
@@ -132,8 +137,12 @@ impl Store {
         let of_all = of_all(connection, now, services).await?;
         let book = self.book(connection, now).await?;
         let centers = health_centers(connection).await?;
-        let groups = services.trunk_groups;
-        let ways = ways_of_campaigns(connection, now, &book, &centers, groups).await?;
+        let means = Means {
+            trunk_groups: services.trunk_groups,
+            questionnaires: services.questionnaires,
+            goes_on: false,
+        };
+        let ways = ways_of_campaigns(connection, now, &book, &centers, means).await?;
         let rows = sqlx::query(CONDITIONS)
             .bind(millis(now))
             .bind(time_of_day(civil(now).time()))
@@ -144,7 +153,7 @@ impl Store {
             .await?;
         let mut is_full = !services.trunks.is_empty();
         for trunk in services.trunks {
-            is_full &= !has_room(connection, now, trunk).await?;
+            is_full &= !has_room(connection, now, trunk, false).await?;
         }
         let mut waiting = Vec::new();
         for row in &rows {
@@ -160,6 +169,43 @@ impl Store {
             waiting.push((fields.parsed("id")?, reason));
         }
         Ok(waiting)
+    }
+}
+
+impl Store {
+    /// How many calls of these campaigns are due or under way.
+    pub async fn in_hand(
+        &self,
+        now: Timestamp,
+        campaigns: &[CampaignId],
+    ) -> Result<usize, StoreError> {
+        const COUNT: &str = "select count(*) as n from attempt a \
+            where (a.state in ('dialing', 'talking') or (a.state = 'due' and a.due_at <= $1)) \
+            and $2 like ('% ' || a.campaign_id || ' %')";
+        let ids: Vec<String> = campaigns.iter().map(ToString::to_string).collect();
+        let mut session = self.glance().await?;
+        let row = sqlx::query(COUNT)
+            .bind(millis(now))
+            .bind(format!(" {} ", ids.join(" ")))
+            .fetch_one(session.connection())
+            .await?;
+        Fields::new("attempt", &row).integer("n")
+    }
+}
+
+impl Services<'_> {
+    /// The groups of the trunks of nodes that are there; `None` if none of them has said.
+    pub fn groups<'a>(
+        now: Timestamp,
+        nodes: &[&NodeStatus],
+        trunks: &'a [TrunkStatus],
+    ) -> Option<Vec<Option<&'a str>>> {
+        let is_here = |trunk: &&TrunkStatus| {
+            nodes.iter().any(|node| node.node == trunk.node && node.is_here(now))
+        };
+        let groups: Vec<_> =
+            trunks.iter().filter(is_here).map(|trunk| trunk.group.as_deref()).collect();
+        (!groups.is_empty()).then_some(groups)
     }
 }
 
@@ -216,6 +262,7 @@ fn why(
             Some(match way.unwrap_or(Way::Rests(State::Archived)) {
                 Way::Rests(state) => Waiting::CampaignRests(state),
                 Way::OutsideHours => Waiting::OutsideHours,
+                Way::NoQuestionnaire => Waiting::NoQuestionnaire,
                 Way::OtherTrunks => Waiting::OtherTrunks,
                 Way::Full | Way::Open => Waiting::LinesFull,
             })

@@ -11,9 +11,9 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{CampaignId, EpisodeId, HealthCenterId, PatientId, WelfareCheckId};
-use crate::campaign::{Attempt, Slot};
+use crate::campaign::{Attempt, Slot, schedule};
 use crate::escalation::PatientFacts;
-use crate::escalation::welfare::{Act, Choice, Refusal, Step, Why, why};
+use crate::escalation::welfare::{Act, Choice, List, Refusal, Step, Why, why};
 use crate::registry::{Contact, Patient, Signed, Staff};
 use crate::store::care::contacts_of;
 use crate::store::registry::patient;
@@ -35,9 +35,11 @@ pub struct Silent {
     pub heard_at: Option<Timestamp>,
 }
 
-/// The list of a day, for the patients of a centre who are in one campaign, or in none.
+/// A list of a day, for the patients of a centre who are in one campaign, or in none.
 #[derive(Clone, Debug)]
 pub struct NewWelfareList {
+    /// Which.
+    pub list: List,
     /// The centre.
     pub health_center: HealthCenterId,
     /// The campaign.
@@ -83,6 +85,8 @@ pub struct WelfareCheck {
     pub patient: Patient,
     /// The day on which nothing was heard.
     pub date: Date,
+    /// On which list of that day.
+    pub list: List,
     /// Why they are on the list.
     pub why: Why,
     /// At high risk, or living alone.
@@ -129,6 +133,15 @@ fn midnight(date: Date) -> Timestamp {
     timestamp(date.to_datetime(Time::midnight()))
 }
 
+/// From when on silence counts: by day from midnight on. An evening slot is judged for itself, so that
+/// whatever was heard on the day puts nobody aside here.
+fn silent_since(date: Date, list: List) -> Timestamp {
+    match list {
+        List::Day => midnight(date),
+        List::Night => date.tomorrow().map_or(Timestamp::MAX, midnight),
+    }
+}
+
 /// Restricts to patients under observation on the day `$1` of whom nothing was heard since `$2`,
 /// and who have a planned slot that is neither reported nor skipped; within a scope if `$3` is one.
 macro_rules! of_the_silent {
@@ -148,7 +161,7 @@ macro_rules! of_the_silent {
 
 async fn silent_on(
     connection: &mut AnyConnection,
-    date: Date,
+    (date, list): (Date, List),
     (center, clinic): (&str, &str),
 ) -> Result<Vec<Silent>, StoreError> {
     const SLOTS: &str = concat!(
@@ -167,7 +180,7 @@ async fn silent_on(
     let bound = |statement| {
         sqlx::query(statement)
             .bind(date.to_string())
-            .bind(millis(midnight(date)))
+            .bind(millis(silent_since(date, list)))
             .bind(center.to_owned())
             .bind(clinic.to_owned())
     };
@@ -192,13 +205,14 @@ async fn silent_on(
 }
 
 impl Store {
-    /// Everybody of whom nothing was heard on that day so far.
-    pub async fn silent_on(&self, date: Date) -> Result<Vec<Silent>, StoreError> {
+    /// Everybody who may belong on a list of that day: who has a planned slot that was not met, and by
+    /// day of whom nothing was heard.
+    pub async fn silent_on(&self, date: Date, list: List) -> Result<Vec<Silent>, StoreError> {
         let mut session = self.read().await?;
-        silent_on(session.connection(), date, ("", "")).await
+        silent_on(session.connection(), (date, list), ("", "")).await
     }
 
-    /// Makes the list of a day, once: asked for again, it stays as it was made, and the answer is
+    /// Makes a list of a day, once: asked for again, it stays as it was made, and the answer is
     /// `None`.
     pub async fn make_welfare_list(
         &self,
@@ -206,11 +220,11 @@ impl Store {
         list: &NewWelfareList,
     ) -> Result<Option<usize>, StoreError> {
         const MADE: &str = "insert into welfare_list \
-            (health_center_id, campaign_id, date, made_at) values ($1, $2, $3, $4) \
-            on conflict (health_center_id, campaign_id, date) do nothing";
+            (health_center_id, campaign_id, date, made_at, list) values ($1, $2, $3, $4, $5) \
+            on conflict (health_center_id, campaign_id, date, list) do nothing";
         const INSERT: &str = "insert into welfare_check (id, patient_id, date, why, is_frail, \
-            heard_at, listed_at, escalate_at) values ($1, $2, $3, $4, $5, $6, $7, $8) \
-            on conflict (patient_id, date) do nothing";
+            heard_at, listed_at, escalate_at, list) values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+            on conflict (patient_id, date, list) do nothing";
         let mut session = self.write().await?;
         let connection = session.connection();
         let made = sqlx::query(MADE)
@@ -218,6 +232,7 @@ impl Store {
             .bind(list.campaign.map(|id| id.to_string()).unwrap_or_default())
             .bind(list.date.to_string())
             .bind(millis(now))
+            .bind(list.list.as_str())
             .execute(&mut *connection)
             .await?;
         if made.rows_affected() == 0 {
@@ -233,6 +248,7 @@ impl Store {
                 .bind(one.heard_at.map(millis))
                 .bind(millis(now))
                 .bind(millis(list.escalate_at))
+                .bind(list.list.as_str())
                 .execute(&mut *connection)
                 .await?;
         }
@@ -337,7 +353,7 @@ impl Store {
 macro_rules! select_checks {
     ($rest:literal) => {
         concat!(
-            "select w.id, w.patient_id, w.date, w.why, w.is_frail, w.heard_at, w.listed_at, \
+            "select w.id, w.patient_id, w.date, w.list, w.why, w.is_frail, w.heard_at, w.listed_at, \
              w.escalated_at, w.choice, w.reason, w.decided_at, w.decided_by, w.result, \
              w.settled_at, w.settled_by, d.name as decided_name, t.name as settled_name, \
              (select min(o.effective_at) from observation o where o.patient_id = w.patient_id \
@@ -354,7 +370,8 @@ impl Within<'_> {
     /// The checks of a day, and those of earlier days that are not settled.
     pub async fn welfare_checks(&self, date: Date) -> Result<Vec<WelfareCheck>, StoreError> {
         const OF_DAY: &str = select_checks!(
-            "and w.date <= $3 and (w.date = $3 or w.settled_at is null) order by w.date, w.id"
+            "and w.date <= $3 and (w.date = $3 or w.settled_at is null) \
+             order by w.date, w.list, w.id"
         );
         let mut session = self.store.read().await?;
         let connection = session.connection();
@@ -371,20 +388,34 @@ impl Within<'_> {
         Ok(checks)
     }
 
-    /// Who would be on the list if it were made now, but for those who are on it.
-    pub async fn welfare_preview(&self, now: Timestamp) -> Result<Vec<WelfareCheck>, StoreError> {
-        const LISTED: &str =
-            "select w.id from welfare_check w where w.patient_id = $1 and w.date = $2";
+    /// Who would be on the lists if they were made now, but for those who are on them. The cadence
+    /// tells which slots are those of the evening.
+    pub async fn welfare_preview(
+        &self,
+        now: Timestamp,
+        cadence: &schedule::Config,
+    ) -> Result<Vec<WelfareCheck>, StoreError> {
+        const LISTED: &str = "select w.id from welfare_check w \
+            where w.patient_id = $1 and w.date = $2 and w.list = $3";
         let date = civil(now).date();
         let mut session = self.store.read().await?;
         let connection = session.connection();
         let scope = (&*self.center_text(), &*self.clinic_text());
+        let mut found = Vec::new();
+        for list in List::ALL {
+            // Before the evening nobody can have missed it.
+            if list == List::Day || cadence.is_evening(civil(now).time()) {
+                let silent = silent_on(connection, (date, list), scope).await?;
+                found.extend(silent.into_iter().map(|one| (list, one)));
+            }
+        }
         let mut checks = Vec::new();
-        for one in silent_on(connection, date, scope).await? {
-            let Some(why) = why(&one.slots, one.heard_at, now) else { continue };
+        for (list, one) in found {
+            let Some(why) = why(list, &one.slots, one.heard_at, now, cadence) else { continue };
             let listed = sqlx::query(LISTED)
                 .bind(one.patient.to_string())
                 .bind(date.to_string())
+                .bind(list.as_str())
                 .fetch_optional(&mut *connection)
                 .await?;
             if listed.is_some() {
@@ -394,6 +425,7 @@ impl Within<'_> {
             checks.push(WelfareCheck {
                 id: None,
                 date,
+                list,
                 why,
                 is_frail: PatientFacts::of(&patient, date).is_frail(),
                 heard_at: one.heard_at,
@@ -409,14 +441,19 @@ impl Within<'_> {
         Ok(checks)
     }
 
-    /// When the first list of a day was made, if it was.
-    pub async fn welfare_listed_at(&self, date: Date) -> Result<Option<Timestamp>, StoreError> {
+    /// When the first list of that kind of a day was made, if it was.
+    pub async fn welfare_listed_at(
+        &self,
+        date: Date,
+        list: List,
+    ) -> Result<Option<Timestamp>, StoreError> {
         const MADE: &str = "select min(l.made_at) as made_at from welfare_list l \
-            where l.health_center_id = $1 and l.date = $2";
+            where l.health_center_id = $1 and l.date = $2 and l.list = $3";
         let mut session = self.store.glance().await?;
         let row = sqlx::query(MADE)
             .bind(self.center_text())
             .bind(date.to_string())
+            .bind(list.as_str())
             .fetch_one(session.connection())
             .await?;
         Fields::new("welfare_list", &row).time_or_null("made_at")
@@ -515,6 +552,7 @@ async fn check(connection: &mut AnyConnection, row: &AnyRow) -> Result<WelfareCh
         id: Some(fields.parsed("id")?),
         patient: patient(connection, of).await?,
         date,
+        list: fields.word("list", List::parse)?,
         why: fields.word("why", Why::parse)?,
         is_frail: fields.flag("is_frail")?,
         heard_at: fields.time_or_null("heard_at")?,

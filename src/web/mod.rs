@@ -32,16 +32,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::base::id::PatientId;
 use crate::base::{Clock, Private};
 use crate::campaign::Terms;
+use crate::campaign::terms::Stock;
 use crate::escalation::rule::RuleBook;
-use crate::ivr::Questionnaire;
+use crate::ivr::{Questionnaire, Questionnaires};
 use crate::prompt::Library;
 use crate::recording::Archive;
-use crate::store::Store;
+use crate::registry::Reach;
+use crate::store::{Store, StoreError, Within};
 use crate::web::auth::{Door, SecondFactor, oidc};
 use crate::web::tls::TlsListener;
 
@@ -94,8 +98,8 @@ pub struct Desk {
     pub clock: Clock,
     /// What can be said, to be heard before it is said to patients.
     pub library: Arc<Library>,
-    /// What is asked.
-    pub questionnaire: Arc<Questionnaire>,
+    /// What can be asked; the terms of each campaign say what is.
+    pub questionnaires: Arc<Questionnaires>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
     /// By which terms patients are called whose centre has no campaign, so that a plan can be shown
@@ -105,6 +109,38 @@ pub struct Desk {
     pub archive: Option<Archive>,
     /// How the console is served.
     pub config: Arc<Config>,
+}
+
+impl Desk {
+    /// What the terms of the centre's campaigns may name.
+    async fn stock(&self, now: Timestamp, within: &Within<'_>) -> Result<Stock, StoreError> {
+        within.stock(now, self.questionnaires.keys(), &self.rules).await
+    }
+
+    /// What a patient is asked: what the terms of the campaign say, or else the usual one. A report
+    /// that somebody has taken must be readable whatever became of a file.
+    async fn asked(
+        &self,
+        now: Timestamp,
+        within: &Within<'_>,
+        patient: PatientId,
+    ) -> Result<Arc<Questionnaire>, StoreError> {
+        let episode = within.episode_of(patient).await?;
+        let arrangement = episode.map(|episode| episode.arrangement).unwrap_or_default();
+        let book = self.store.campaigns(now).await?;
+        let terms = book.in_force(within.center(), &arrangement, &self.terms).terms;
+        let named = self.questionnaires.named(&terms.questionnaire);
+        Ok(Arc::clone(named.unwrap_or_else(|| self.questionnaires.usual())))
+    }
+
+    /// The campaigns that call nobody because what they ask is not there, with what that is.
+    async fn mute_campaigns(
+        &self,
+        now: Timestamp,
+        reach: Reach,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.store.mute_campaigns(now, reach, self.questionnaires.keys()).await
+    }
 }
 
 /// All routes.

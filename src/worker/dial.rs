@@ -3,6 +3,7 @@
 //! The claim is committed before anything is sent: after a crash the row says that a call may have
 //! been placed, and nobody places it again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -39,6 +40,7 @@ pub(super) fn claimant<C>(road: &Road<C>, only: Option<PatientId>) -> Claimant {
         only,
         trunk: road.config.trunk.clone(),
         trunk_group: road.config.trunk_group.clone(),
+        questionnaires: Arc::clone(road.questionnaires.keys()),
     }
 }
 

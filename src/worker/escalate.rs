@@ -8,11 +8,13 @@ use jiff::civil::Date;
 use tracing::{error, info};
 
 use crate::base::Now;
+use crate::base::clock::civil;
 use crate::base::id::{HealthCenterId, PatientId, SlotId};
-use crate::campaign::{Attempt, Book, Slot};
+use crate::campaign::{Attempt, Book, Campaign, Slot};
 use crate::escalation::evaluate::{PatientFacts, evaluate, evaluate_attempts, evaluate_slot};
 use crate::escalation::{Fact, RuleSet, welfare};
 use crate::observation::Observation;
+use crate::registry::{Arrangement, Patient};
 use crate::store::{CaseChange, Evaluated, StoreError};
 use crate::worker::{LOOK_BACK, Road, Turn, rules};
 
@@ -22,17 +24,24 @@ const BATCH: u32 = 256;
 /// The rules of each centre today, and the terms of all campaigns, looked up once per turn.
 struct Books {
     day: Date,
-    sets: HashMap<HealthCenterId, RuleSet>,
+    sets: HashMap<(HealthCenterId, Option<String>), RuleSet>,
     terms: Option<Book>,
 }
 
 impl Books {
-    async fn of<C>(&mut self, road: &Road<C>, center: HealthCenterId) -> anyhow::Result<&RuleSet> {
-        if !self.sets.contains_key(&center) {
-            let set = rules::in_force(road, center, self.day).await?;
-            self.sets.insert(center, set);
+    /// The rules that the terms of a campaign name, or else those of the centre.
+    async fn of<C>(
+        &mut self,
+        road: &Road<C>,
+        center: HealthCenterId,
+        named: Option<&str>,
+    ) -> anyhow::Result<&RuleSet> {
+        let key = (center, named.map(str::to_owned));
+        if !self.sets.contains_key(&key) {
+            let set = rules::in_force(road, center, self.day, named).await?;
+            self.sets.insert(key.clone(), set);
         }
-        self.sets.get(&center).context("it was just looked up")
+        self.sets.get(&key).context("it was just looked up")
     }
 
     async fn terms<C>(&mut self, road: &Road<C>, now: Timestamp) -> anyhow::Result<&Book> {
@@ -40,6 +49,46 @@ impl Books {
             self.terms = Some(road.store.campaigns(now).await?);
         }
         self.terms.as_ref().context("it was just looked up")
+    }
+}
+
+/// The rules that campaigns name, for what was answered to the slots of one patient.
+#[derive(Default)]
+struct Named {
+    /// What the campaign of the patient names.
+    own: Option<String>,
+    /// What the campaigns of the slots name.
+    of_slots: HashMap<SlotId, Option<String>>,
+}
+
+impl Named {
+    async fn new<C>(
+        road: &Road<C>,
+        books: &mut Books,
+        patient: &Patient,
+        now: Now,
+    ) -> anyhow::Result<Self> {
+        let book = books.terms(road, now.timestamp).await?;
+        let names_rules =
+            |one: &Campaign| one.version.as_ref().is_some_and(|it| it.terms.rules.is_some());
+        // Most campaigns leave it to the centre.
+        if !book.campaigns().any(names_rules) {
+            return Ok(Self::default());
+        }
+        let since = civil(now.timestamp - LOOK_BACK).date();
+        let enrolled = road.store.enrolment(patient.id, since).await?;
+        let arrangement = Arrangement { campaign: enrolled.campaign, ..Arrangement::default() };
+        let standing = &road.config.terms;
+        let own = book.in_force(patient.health_center, &arrangement, standing).terms;
+        let of_slot = |key| book.of_slot(Some(key), standing).terms.rules.clone();
+        let of_slots = enrolled.slots.into_iter().map(|(slot, key)| (slot, of_slot(key)));
+        Ok(Self { own: own.rules.clone(), of_slots: of_slots.collect() })
+    }
+
+    /// By which rules an answer to a slot is judged, or one to none.
+    fn of(&self, slot: Option<SlotId>) -> Option<&str> {
+        let of_slot = slot.and_then(|slot| self.of_slots.get(&slot));
+        of_slot.unwrap_or(&self.own).as_deref()
     }
 }
 
@@ -127,7 +176,8 @@ async fn judge<C>(
     let known = road.store.patient(patient).await?;
     let traits = PatientFacts::of(&known, now.date());
     let in_vain = in_vain(road, books, patient, traits, unseen, now).await?;
-    let rules = books.of(road, known.health_center).await?;
+    let named = Named::new(road, books, &known, now).await?;
+    let center = known.health_center;
     let mut facts = Vec::new();
 
     let history = road.store.history(patient, since).await?;
@@ -136,6 +186,7 @@ async fn judge<C>(
         // A report is judged as a whole: what its earlier answers said counts, too.
         let report: Vec<Observation> =
             history.iter().filter(|observation| report_of(observation) == key).cloned().collect();
+        let rules = books.of(road, center, named.of(key.0)).await?;
         facts.extend(evaluate(rules, traits, &history, &report));
     }
 
@@ -144,6 +195,7 @@ async fn judge<C>(
         for attempt in &unseen.attempts {
             let up_to = attempts.iter().position(|one| one.id == attempt.id);
             let until_then = up_to.and_then(|index| attempts.get(..=index)).unwrap_or_default();
+            let rules = books.of(road, center, named.of(Some(attempt.slot))).await?;
             facts.extend(evaluate_attempts(rules, traits, until_then));
         }
     }
@@ -154,6 +206,7 @@ async fn judge<C>(
         }
     }
     for slot in &unseen.slots {
+        let rules = books.of(road, center, named.of(Some(slot.id))).await?;
         facts.extend(evaluate_slot(rules, traits, slot, now.timestamp));
     }
     Ok(facts)

@@ -10,7 +10,7 @@ use crate::base::clock::civil;
 use crate::campaign::follow_up::Call;
 use crate::campaign::{Book, InForce, Window};
 use crate::ivr::session::Remeasure;
-use crate::ivr::{Answer, Entry};
+use crate::ivr::{Answer, Entry, Questionnaire};
 use crate::store::Claim;
 use crate::worker::Road;
 use crate::worker::talk::Given;
@@ -24,12 +24,21 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Looks ahead from the beginning of a call.
-    pub(super) fn new<C>(road: &Road<C>, book: &Book, claim: &Claim, now: Now) -> Self {
+    /// Looks ahead from the beginning of a call. A value is measured again only if what is asked has a
+    /// script for it.
+    pub(super) fn new<C>(
+        road: &Road<C>,
+        book: &Book,
+        claim: &Claim,
+        questionnaire: &Questionnaire,
+        now: Now,
+    ) -> Self {
         let terms = book.of_slot(claim.slot.campaign, &road.config.terms);
         let window = book.window(&terms, &claim.health_center, now.timestamp);
         let follow_ups = &road.config.follow_ups;
-        let remeasure_at = follow_ups.remeasure_at(now.timestamp, &claim.slot, &window);
+        let remeasure_at = follow_ups
+            .remeasure_at(now.timestamp, &claim.slot, &window)
+            .filter(|_| questionnaire.measures_again(&follow_ups.question));
         Self { remeasure_at, terms, window }
     }
 

@@ -13,11 +13,11 @@
 //! household  the same line → the next of those who share it
 //! observe    answers → observations
 //! escalate   observations, endings → cases → outbox
-//! welfare    silence → the 安否確認 list, cases           at the hours that the terms say
+//! welfare    silence → the 安否確認 lists, cases          at the hours that the terms say
 //! deliver    outbox → webhook                            until the receiver took it
 //! archive    recordings of calls that are over → kept, stored, or deleted
 //! rescue     attempts that a crash left behind
-//! trial      a call to a staff telephone that somebody asked for
+//! trial      a call to a staff telephone that somebody asked for, unless all calls are stopped
 //! ```
 //!
 //! Every step is a *turn*: idempotent, without input but the store and the time, and without
@@ -63,7 +63,7 @@ use crate::campaign::pacing::{Limits, Pacer, Permit};
 use crate::campaign::plan::Precedence;
 use crate::campaign::{FollowUps, NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
 use crate::escalation::rule::RuleBook;
-use crate::ivr::Questionnaire;
+use crate::ivr::Questionnaires;
 use crate::notify::Webhook;
 use crate::prompt::Library;
 use crate::store::{Claim, Outcome, Store, Topic};
@@ -83,8 +83,8 @@ pub struct Road<C> {
     pub carrier: Arc<C>,
     /// What can be said.
     pub library: Arc<Library>,
-    /// What is asked.
-    pub questionnaire: Arc<Questionnaire>,
+    /// What can be asked; the terms of each campaign say what is.
+    pub questionnaires: Arc<Questionnaires>,
     /// When a human must act, where a centre has released no rules of its own.
     pub rules: RuleBook,
     /// How time is handed down.
@@ -298,6 +298,8 @@ pub enum NotCalled {
     NotNow,
     /// Our clock and the database disagree.
     ClockDiffers,
+    /// All dialling is stopped.
+    Stopped,
 }
 
 /// Calls one patient now, outside the plan: opens a slot of its own, and comes back when the
@@ -310,6 +312,9 @@ pub async fn call_now<C: Carrier>(
     patient: PatientId,
     phone: &PhoneNumber,
 ) -> anyhow::Result<Result<AttemptId, NotCalled>> {
+    if !road.store.dialing().await?.is_running {
+        return Ok(Err(NotCalled::Stopped));
+    }
     if clock::ahead(&road.store, &road.clock).await?.is_some() {
         return Ok(Err(NotCalled::ClockDiffers));
     }

@@ -7,8 +7,9 @@ use tracing::{debug, info};
 
 use crate::base::Now;
 use crate::base::clock::timestamp;
+use crate::base::id::CampaignId;
 use crate::campaign::plan::{OpenSlot, plan};
-use crate::campaign::{Book, InForce};
+use crate::campaign::{Book, InForce, Terms};
 use crate::worker::{Road, Turn};
 
 /// Patients may be enrolled at any moment, by any process: it is cheap to see that none was.
@@ -84,20 +85,38 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
             held: one.arrangement.held(),
         })
         .collect();
+    // Calls of campaigns that are bound to trunks of another group wait for these: they must not
+    // take the places of those that can be placed here.
+    let is_elsewhere =
+        |terms: &Terms| terms.trunk_group.is_some() && terms.trunk_group != road.config.trunk_group;
+    let elsewhere: Vec<CampaignId> = book
+        .campaigns()
+        .filter(|one| one.version.as_ref().is_some_and(|it| is_elsewhere(&it.terms)))
+        .map(|one| one.id)
+        .collect();
+    let waits_elsewhere = match &elsewhere[..] {
+        [] => 0,
+        some => road.store.in_hand(now.timestamp, some).await?,
+    };
     // Enough that no line is ever idle, few enough that an urgent retry need not queue for long:
     // as many attempts wait as calls can be made at once. The end of a call brings the next turn.
     let capacity = road.config.limits.calls_at_once.saturating_mul(2);
-    let capacity = capacity.saturating_sub(in_use.busy.len());
-    let plan = plan(now.timestamp, &open, &in_use, capacity);
-    for planned in &plan.attempts {
+    let (there, here): (Vec<_>, Vec<_>) =
+        open.into_iter().partition(|one| is_elsewhere(&one.terms.terms));
+    let busy_here = in_use.busy.len().saturating_sub(waits_elsewhere);
+    let mut made = plan(now.timestamp, &here, &in_use, capacity.saturating_sub(busy_here));
+    let other = plan(now.timestamp, &there, &in_use, capacity.saturating_sub(waits_elsewhere));
+    made.attempts.extend(other.attempts);
+    made.closings.extend(other.closings);
+    for planned in &made.attempts {
         road.store.add_attempt(now.timestamp, planned).await?;
     }
-    for closing in &plan.closings {
+    for closing in &made.closings {
         let reason = closing.reason.as_str();
         info!(slot = %closing.slot, state = closing.state.as_str(), reason, "slot {} closed", closing.slot);
         road.store.close_slot(now.timestamp, closing.slot, closing.state, Some(reason)).await?;
     }
-    let done = opened + expired + plan.attempts.len() + plan.closings.len();
+    let done = opened + expired + made.attempts.len() + made.closings.len();
     Ok(Turn { done, more: false, next })
 }
 

@@ -17,7 +17,7 @@ use crate::campaign::{Book, NewSlot, SlotKind, Terms};
 use crate::escalation::RuleSet;
 use crate::escalation::evaluate::{PatientFacts, concern, evaluate};
 use crate::ivr::session::{Input, Output, Profile, Session, utterances};
-use crate::ivr::{Concern, Entry, Script, Utterance};
+use crate::ivr::{Concern, Entry, Questionnaire, Script, Utterance};
 use crate::observation::derive::{self, Derived, derive};
 use crate::observation::{Channel, Observation};
 use crate::prompt::Pace;
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// An interview that is ready to begin: everything that it may say can be said.
 pub(super) struct Interview {
     session: Session,
+    /// What is asked, as answers name it.
+    questionnaire: String,
     pace: Pace,
     rules: Arc<RuleSet>,
     /// What was observed of the patient before this call.
@@ -86,17 +88,21 @@ pub(super) async fn prepare<C: Carrier>(
     now: Now,
 ) -> anyhow::Result<Interview> {
     takes::refresh(&road.store, &road.library).await?;
-    let track = Track::prepare(road, claim, now).await;
-    let rules = rules::in_force(road, claim.health_center.id, now.date()).await?;
+    let terms = claim.terms.as_ref().unwrap_or(&road.config.terms);
+    let questionnaire = questionnaire(road, terms)?;
+    let track = Track::prepare(road, claim, &questionnaire, now).await;
+    let center = claim.health_center.id;
+    let rules = rules::in_force(road, center, now.date(), terms.rules.as_deref()).await?;
     let book = road.store.campaigns(now.timestamp).await?;
-    let mut profile = profile(claim, now, &track, &road.config.terms);
-    let ahead = Ahead::new(road, &book, claim, now);
+    let script = script(claim, terms, &questionnaire);
+    let mut profile = profile(claim, now, &track, script);
+    let ahead = Ahead::new(road, &book, claim, &questionnaire, now);
     profile.remeasure = ahead.remeasure(road);
     profile.next_call = next_call(&book, claim, now, &road.config.terms);
     // No key is offered that would raise no alarm.
-    let help = road.questionnaire.help.as_ref();
+    let help = questionnaire.help.as_ref();
     profile.takes_help = help.is_some_and(|help| rules.knows(&help.code));
-    let needed = utterances(&road.questionnaire, &profile);
+    let needed = utterances(&questionnaire, &profile);
     let pace = if claim.patient.slow_speech { Pace::Slow } else { Pace::Normal };
     let library = Arc::clone(&road.library);
     tokio::task::spawn_blocking(move || library.prepare(&needed, pace))
@@ -108,12 +114,13 @@ pub(super) async fn prepare<C: Carrier>(
     // What this slot's earlier attempts observed belongs to the present report.
     let observed =
         history.extract_if(.., |observation| observation.slot == Some(claim.slot.id)).collect();
-    let questionnaire = Arc::clone(&road.questionnaire);
+    let key = questionnaire.key();
     Ok(Interview {
         session: match claim.continues {
             None => Session::new(questionnaire, profile),
             Some(_) => Session::following(questionnaire, profile),
         },
+        questionnaire: key,
         goes_on: false,
         pace,
         rules: Arc::new(rules),
@@ -123,6 +130,17 @@ pub(super) async fn prepare<C: Carrier>(
         ahead,
         track,
     })
+}
+
+/// What the terms want asked. Never another one in its place: whoever reads the answers must know to
+/// which questions they were given.
+///
+/// # Errors
+/// If the installation does not have it. Such calls are not claimed, so that it can only happen when
+/// terms were published in between.
+fn questionnaire<C>(road: &Road<C>, terms: &Terms) -> anyhow::Result<Arc<Questionnaire>> {
+    let named = road.questionnaires.named(&terms.questionnaire);
+    named.cloned().with_context(|| format!("there is no questionnaire {}", terms.questionnaire))
 }
 
 /// Holds the dialogue until the line is gone. What was answered is committed as it is given.
@@ -254,7 +272,6 @@ impl Interview {
     /// Commits an answer, and tells the session how much it weighs.
     async fn record<C>(&mut self, road: &Road<C>, claim: &Claim, entry: &Entry) -> Input {
         let started = road.clock.now().instant;
-        let questionnaire = road.questionnaire.key();
         let respondent = self.session.respondent();
         loop {
             let now = road.clock.now();
@@ -263,7 +280,7 @@ impl Interview {
                 claim.attempt.id,
                 entry,
                 respondent,
-                &questionnaire,
+                &self.questionnaire,
             );
             let stored = stored.await;
             let waited = road.clock.now().instant - started;
@@ -290,7 +307,7 @@ impl Interview {
             attempt: claim.attempt.id,
             respondent: self.session.respondent(),
             channel: Channel::OutboundCall,
-            questionnaire: road.questionnaire.key(),
+            questionnaire: self.questionnaire.clone(),
         };
         match derive(&context, entry, road.store.mint(now.timestamp)) {
             Derived::Observed(observation) => self.observed.push(observation),
@@ -334,7 +351,7 @@ fn far() -> Instant {
     Instant::now()
 }
 
-fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile {
+fn profile(claim: &Claim, now: Now, track: &Track, script: Script) -> Profile {
     let patient = &claim.patient;
     let born = patient.birth_date.expose();
     // Within a household the family name tells nobody who is meant.
@@ -351,7 +368,7 @@ fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile 
         has_thermometer: patient.has_thermometer,
         has_oximeter: patient.has_oximeter,
         slow_speech: patient.slow_speech,
-        script: script(claim, standing),
+        script,
         family_may_answer: patient.phones.iter().any(|phone| phone.role == PhoneRole::Family),
         answered: claim
             .answered
@@ -369,17 +386,22 @@ fn profile(claim: &Claim, now: Now, track: &Track, standing: &Terms) -> Profile 
     }
 }
 
-/// What is asked: everything, unless the campaign's terms want it short. Staff who ask for a call
-/// want to hear everything.
-fn script(claim: &Claim, standing: &Terms) -> Script {
-    let rule = claim.terms.as_ref().map_or(standing.short_script, |terms| terms.short_script);
+/// What is asked: everything, unless the campaign's terms want it short and the questionnaire has a
+/// short form. Staff who ask for a call want to hear everything.
+fn script(claim: &Claim, terms: &Terms, questionnaire: &Questionnaire) -> Script {
+    let rule = terms.short_script;
     let day = (claim.slot.date - claim.episode.first_day).get_days() + 1;
-    match claim.slot.kind {
+    let wanted = match claim.slot.kind {
         SlotKind::Remeasure => Script::Remeasure,
         SlotKind::Farewell => Script::Farewell,
         SlotKind::Recall => Script::Short,
         SlotKind::Planned if rule.is_short(claim.slot.number, day) => Script::Short,
         SlotKind::Planned | SlotKind::ByHand => Script::Full,
+    };
+    // A call that asks nothing would count as a report.
+    match wanted {
+        Script::Short | Script::Remeasure if !questionnaire.has(wanted) => Script::Full,
+        wanted => wanted,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::call::media::Lane;
 use crate::call::{Disposition, Respondent, Tap};
 use crate::campaign::terms::Recording;
 use crate::ivr::session::Message;
-use crate::ivr::{Concern, Entry, Utterance};
+use crate::ivr::{Concern, Entry, Questionnaire, Utterance};
 use crate::recording::{Archive, CenterKey, Recorder, Tape};
 use crate::store::{Claim, NewRecording, StoreError, Terms};
 use crate::tape::policy::{Messages, scope};
@@ -69,9 +69,18 @@ struct Running {
 
 impl Track {
     /// Decides whether the call is recorded, and makes the tape ready.
-    pub(super) async fn prepare<C>(road: &Road<C>, claim: &Claim, now: Now) -> Self {
+    pub(super) async fn prepare<C>(
+        road: &Road<C>,
+        claim: &Claim,
+        questionnaire: &Questionnaire,
+        now: Now,
+    ) -> Self {
         let Some(recordings) = &road.recordings else { return Self(None) };
-        Self(prepare(road, recordings, claim, now).await.unwrap_or_else(|error| {
+        let messages = match questionnaire.message {
+            Some(_) => Messages::Offered,
+            None => Messages::NotOffered,
+        };
+        Self(prepare(road, recordings, claim, messages, now).await.unwrap_or_else(|error| {
             let attempt = claim.attempt.id;
             error!(%attempt, "attempt {attempt} is not recorded: {error:#}");
             None
@@ -241,16 +250,13 @@ async fn prepare<C>(
     road: &Road<C>,
     recordings: &Recordings,
     claim: &Claim,
+    messages: Messages,
     now: Now,
 ) -> anyhow::Result<Option<Running>> {
     let terms = road.store.recording_terms(claim.patient.id).await?;
     let policy = terms.policy.unwrap_or(recordings.policy);
     let of_campaign = claim.terms.as_ref().map_or(Recording::AsCenter, |terms| terms.recording);
     let policy = Policy { keep: keep(policy.keep, of_campaign), ..policy };
-    let messages = match road.questionnaire.message {
-        Some(_) => Messages::Offered,
-        None => Messages::NotOffered,
-    };
     let Some(scope) = scope(policy.keep, terms.consent, messages) else { return Ok(None) };
     let archive = &recordings.archive;
     anyhow::ensure!(

@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
+use crate::base::id::TestCallId;
 use crate::base::{Now, PhoneNumber};
 use crate::call::{Carrier, DialRequest, Disposition, Line, LineEvent};
 use crate::ivr::Utterance;
@@ -31,8 +32,12 @@ pub(super) async fn turn<C: Carrier>(road: &Road<C>, now: Now) -> anyhow::Result
         return Ok(Turn::idle());
     };
     // A call that cannot be made ready has come to its end, too.
-    let (disposition, heard) = match place(road, number).await {
-        Ok(result) => result,
+    let (disposition, heard) = match place(road, id, number).await {
+        Ok(Some(result)) => result,
+        Ok(None) => {
+            info!("a test call is not placed: all calls are stopped");
+            return Ok(Turn { done: 1, more: false, next: None });
+        }
         Err(error) => {
             error!("a test call is not placed: {error:#}");
             (Disposition::Cancelled, false)
@@ -44,11 +49,13 @@ pub(super) async fn turn<C: Carrier>(road: &Road<C>, now: Now) -> anyhow::Result
     Ok(Turn { done: 1, more: false, next: None })
 }
 
-/// Calls, asks for a key, and says thanks for it.
+/// Calls, asks for a key, and says thanks for it. `None` if all calls were stopped before it could
+/// be placed; one that was placed goes on to its end, as any other.
 async fn place<C: Carrier>(
     road: &Road<C>,
+    id: TestCallId,
     number: PhoneNumber,
-) -> anyhow::Result<(Disposition, bool)> {
+) -> anyhow::Result<Option<(Disposition, bool)>> {
     let words = TEST_CALL.map(Utterance::fixed);
     let speaking = Arc::clone(&road.library);
     let needed = words.to_vec();
@@ -65,6 +72,9 @@ async fn place<C: Carrier>(
         label: "test".to_owned(),
         tap: None,
     };
+    if !road.store.may_place_test_call(road.clock.now().timestamp, id).await? {
+        return Ok(None);
+    }
     let mut line = road.carrier.dial(request).await;
     let mut asked = 0;
     let mut heard = false;
@@ -103,7 +113,7 @@ async fn place<C: Carrier>(
             }
             LineEvent::PlayEnded if heard => line.hang_up(),
             LineEvent::PlayEnded => deadline = Some(now + PATIENCE),
-            LineEvent::Ended(ended) => return Ok((ended.disposition, heard)),
+            LineEvent::Ended(ended) => return Ok(Some((ended.disposition, heard))),
             LineEvent::Ringing | LineEvent::Digit(_) | LineEvent::Heard(_) => {}
         }
     }

@@ -1,5 +1,5 @@
-//! Silence → the day's 安否確認 list, and cases: of what was not settled by the evening, of days
-//! without a report, of silences that last too long.
+//! Silence → the 安否確認 lists of the day and of the night, and cases: of what was not settled in time,
+//! of days without a report, of silences that last too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tracing::info;
 use crate::base::Now;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{CampaignId, HealthCenterId, PatientId};
-use crate::campaign::Terms;
-use crate::escalation::welfare::{absent, unsettled, why};
+use crate::campaign::{Slot, SlotState, Terms};
+use crate::escalation::welfare::{List, absent, unsettled, why};
 use crate::escalation::{Fact, PatientFacts, evaluate_day};
 use crate::store::{Evaluated, NewWelfareCheck, NewWelfareList, Silent, UnderObservation};
 use crate::worker::{Road, Turn, rules};
@@ -27,8 +27,8 @@ type Group = (HealthCenterId, Option<CampaignId>);
 #[derive(Default)]
 pub(super) struct Memory {
     day: Option<Date>,
-    /// Whose lists of the day are made.
-    listed: BTreeSet<Group>,
+    /// Whose lists are made.
+    listed: BTreeSet<(List, Group)>,
     /// Whose silence of the day was judged.
     judged: BTreeSet<Group>,
     /// When there is something to do again.
@@ -65,23 +65,34 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
 
     let time = civil(now.timestamp).time();
     let mut done = 0;
-    let is_due =
-        |group: &Group, at: Time, seen: &BTreeSet<Group>| time >= at && !seen.contains(group);
-    let has_work = groups.iter().any(|(group, members)| {
-        is_due(group, members.terms.cadence.review_at, &memory.listed)
-            || is_due(group, members.terms.silence.decide_at, &memory.judged)
-    });
-    if has_work {
-        let silent = road.store.silent_on(today).await?;
+    let is_judged = |memory: &Memory, group: &Group, members: &Members<'_>| {
+        time < members.terms.silence.decide_at || memory.judged.contains(group)
+    };
+    let is_listed = |memory: &Memory, list: List, group: &Group, members: &Members<'_>| {
+        time < members.made_at(list) || memory.listed.contains(&(list, *group))
+    };
+    for list in List::ALL {
+        let has_work = groups.iter().any(|(group, members)| {
+            !is_listed(memory, list, group, members)
+                || (list == List::Day && !is_judged(memory, group, members))
+        });
+        if !has_work {
+            continue;
+        }
+        let silent = road.store.silent_on(today, list).await?;
         let silent: BTreeMap<PatientId, Silent> =
             silent.into_iter().map(|one| (one.patient, one)).collect();
         for (group, members) in &groups {
-            if is_due(group, members.terms.cadence.review_at, &memory.listed) {
-                done += list(road, now, *group, members, &silent).await?;
-                memory.listed.insert(*group);
+            if !is_listed(memory, list, group, members) {
+                done += make(road, now, list, *group, members, &silent).await?;
+                // Whoever was owed a call in the evening alone has a day that is over only now.
+                if list == List::Night {
+                    done += judge(road, now, list, group.0, members, &silent).await?;
+                }
+                memory.listed.insert((list, *group));
             }
-            if is_due(group, members.terms.silence.decide_at, &memory.judged) {
-                done += judge(road, now, group.0, members, &silent).await?;
+            if list == List::Day && !is_judged(memory, group, members) {
+                done += judge(road, now, list, group.0, members, &silent).await?;
                 memory.judged.insert(*group);
             }
         }
@@ -98,10 +109,29 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     Ok(Turn { done, more: false, next: memory.next })
 }
 
-/// Makes the list of a group.
-async fn list<C>(
+impl Members<'_> {
+    /// When a list is made.
+    fn made_at(&self, list: List) -> Time {
+        match list {
+            List::Day => self.terms.cadence.review_at,
+            List::Night => self.terms.silence.night_at,
+        }
+    }
+
+    /// When what is not settled of it goes to the supervisor.
+    fn escalate_at(&self, list: List) -> Time {
+        match list {
+            List::Day => self.terms.silence.escalate_at,
+            List::Night => self.terms.silence.night_escalate_at,
+        }
+    }
+}
+
+/// Makes a list of a group.
+async fn make<C>(
     road: &Road<C>,
     now: Now,
+    list: List,
     (health_center, campaign): Group,
     members: &Members<'_>,
     silent: &BTreeMap<PatientId, Silent>,
@@ -111,39 +141,54 @@ async fn list<C>(
         let silent = silent.get(&one.patient.id)?;
         Some(NewWelfareCheck {
             patient: one.patient.id,
-            why: why(&silent.slots, silent.heard_at, now.timestamp)?,
+            why: why(list, &silent.slots, silent.heard_at, now.timestamp, &members.terms.cadence)?,
             is_frail: PatientFacts::of(&one.patient, today).is_frail(),
             heard_at: silent.heard_at,
         })
     };
-    let list = NewWelfareList {
+    let new = NewWelfareList {
+        list,
         health_center,
         campaign,
         date: today,
-        escalate_at: timestamp(today.to_datetime(members.terms.silence.escalate_at)),
+        escalate_at: timestamp(today.to_datetime(members.escalate_at(list))),
         people: members.people.iter().filter_map(new).collect(),
     };
-    let made = road.store.make_welfare_list(now.timestamp, &list).await?;
+    let made = road.store.make_welfare_list(now.timestamp, &new).await?;
     if let Some(people) = made {
-        info!(people, "the list of those not reached is made: {people}");
+        info!(people, list = list.as_str(), "the list of those not reached is made: {people}");
     }
     Ok(made.unwrap_or_default())
 }
 
-/// Judges the day of those who are silent: a missed day is graver for some than a missed call.
+/// Judges the day of those who are silent: a missed day is graver for some than a missed call. By day
+/// the slots of the day are judged; at night the day of those who had none.
 async fn judge<C>(
     road: &Road<C>,
     now: Now,
+    list: List,
     center: HealthCenterId,
     members: &Members<'_>,
     silent: &BTreeMap<PatientId, Silent>,
 ) -> anyhow::Result<usize> {
-    let rules = rules::in_force(road, center, now.date()).await?;
+    let named = members.terms.rules.as_deref();
+    let rules = rules::in_force(road, center, now.date(), named).await?;
     let mut n_silent = 0;
     for one in &members.people {
         let Some(silent) = silent.get(&one.patient.id) else { continue };
+        let cadence = &members.terms.cadence;
+        let has_day = silent
+            .slots
+            .iter()
+            .any(|slot| List::Day.judges(slot, cadence) && slot.state != SlotState::Skipped);
+        let was_heard = silent.heard_at.is_some_and(|at| civil(at).date() == now.date());
+        if list == List::Night && (has_day || was_heard) {
+            continue;
+        }
+        let slots: Vec<Slot> =
+            silent.slots.iter().filter(|slot| list.judges(slot, cadence)).cloned().collect();
         let traits = PatientFacts::of(&one.patient, now.date());
-        let facts = evaluate_day(&rules, traits, &silent.slots, now.timestamp);
+        let facts = evaluate_day(&rules, traits, &slots, now.timestamp);
         if !facts.is_empty() {
             n_silent += 1;
             add(road, now, one.patient.id, &facts).await?;
@@ -216,7 +261,8 @@ async fn next<C>(
     let quarter = (opens <= time && time <= closes).then(|| now.timestamp + WATCH);
     let hours = groups.values().flat_map(|members| {
         let Terms { cadence, silence, .. } = &*members.terms;
-        [opens, cadence.review_at, silence.decide_at, silence.escalate_at]
+        let day = [opens, cadence.review_at, silence.decide_at, silence.escalate_at];
+        day.into_iter().chain([silence.night_at, silence.night_escalate_at])
     });
     let hours = hours.map(at).filter(|at| *at > now.timestamp);
     let escalation = road.store.next_welfare_escalation().await?;

@@ -265,6 +265,15 @@ async fn a_campaign_is_paused_with_a_reason_by_those_who_may() {
     scheduler.post(&act, "c6", &pause).await.is(409);
     assert_eq!(reader.get(&one).await.is(200).body["state"], json!("paused"));
     scheduler.post("/campaigns/nobody/act", "c7", &pause).await.is(404);
+    let version = &reader.get(&one).await.is(200).body["version"];
+    assert_eq!(
+        (&version["questionnaire"], &version["rules"]),
+        (&json!("recuperation@2"), &json!(null))
+    );
+    // What is published is no draft.
+    let discard = format!("{one}/discard");
+    reader.post(&discard, "c8", &json!({})).await.is(403);
+    scheduler.post(&discard, "c9", &json!({})).await.is(409);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

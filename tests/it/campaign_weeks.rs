@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::civil::{Date, Time, Weekday, date, time};
@@ -20,7 +20,7 @@ use mimamori::campaign::terms::HolidayPolicy;
 use mimamori::campaign::{Book, SlotKind, SlotState, Terms, Window};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{Actor, AuditEntry, DoctorsOrder, Scope, Weekdays};
@@ -39,8 +39,6 @@ const FIRST_DAY: Date = date(2026, 11, 20);
 const DAYS: i32 = 6;
 const CLOSED: Date = date(2026, 11, 25);
 const LINES: usize = 4;
-
-static QUESTIONNAIRE: LazyLock<Arc<Questionnaire>> = LazyLock::new(Questionnaire::recuperation);
 
 /// What `MIMAMORI_SEED` says, or the usual seeds.
 fn seeds(usual: &[u64]) -> Vec<u64> {
@@ -161,7 +159,7 @@ impl Centre {
             store: self.store.clone(),
             carrier: Arc::new(carrier),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Arc::clone(&QUESTIONNAIRE),
+            questionnaires: Questionnaires::shipped(),
             rules: RuleBook::shipped().unwrap(),
             clock: self.clock.clone(),
             webhook: None,

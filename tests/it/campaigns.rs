@@ -11,9 +11,13 @@ use mimamori::base::id::{CampaignId, PatientId};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::programme::State;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, Terms};
+use mimamori::ivr::Questionnaires;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{HealthCenter, Held, Role, Scope};
-use mimamori::store::{AttemptOfDay, Claimant, Store};
+use mimamori::store::{
+    AttemptOfDay, CampaignChange, Claimant, Effect, NodeStatus, RegistrationWord, Store,
+    TrunkStatus, TrunkWord,
+};
 
 use crate::accounts_by_hand::Host;
 use crate::plan::{HANA, Office, TARO, at};
@@ -42,8 +46,11 @@ claims! {
     what_cannot_be_meant_is_not_saved
     caps_hold_at_once_and_a_day_starts_by_itself
     the_first_campaign_is_paused_and_never_ended
+    a_draft_is_discarded_and_what_was_published_is_not
+    what_nobody_has_is_neither_saved_nor_started
     nobody_changes_a_campaign_of_another_centre
     the_lines_are_measured_from_the_calls_of_the_centre
+    only_the_trunks_of_its_group_bear_a_campaign
     a_centre_is_closed_and_opened_again
     an_arrangement_is_agreed_and_written_down
     what_is_no_longer_agreed_to_is_not_called
@@ -73,6 +80,8 @@ fn terms(others: &[(&str, &str)]) -> String {
         ("review_at", "16:00"),
         ("decide_at", "17:00"),
         ("escalate_at", "20:00"),
+        ("night_at", "20:30"),
+        ("night_escalate_at", "21:30"),
         ("tolerance", "90"),
         ("incomplete", "15"),
         ("trunk_fault", "3"),
@@ -216,6 +225,99 @@ async fn the_first_campaign_is_paused_and_never_ended(office: Office) {
     assert!(hana.get("/campaigns").await.1.contains("一時停止"));
 }
 
+async fn a_draft_is_discarded_and_what_was_published_is_not(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA]).await;
+    let patient = office.patient("A1").await.unwrap();
+    let count = || async { office.within().campaigns(at(10, 0)).await.unwrap().len() };
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let id = drafted(&office, "夏の計画").await;
+    let page = format!("/campaigns/{id}");
+    let discard = format!("{page}/discard");
+    assert!(hana.get(&page).await.1.contains("下書きを破棄"));
+
+    // Somebody was put into it: they must not be left in no campaign that anybody knows.
+    let put = as_it_is().replace("campaign=", &format!("campaign={id}"));
+    hana.post(&format!("/patients/{patient}/arrangement"), &put).await;
+    let (status, shown) = hana.post(&discard, "").await;
+    assert!(status == StatusCode::CONFLICT && shown.contains("別の計画に移して"), "{shown}");
+    assert_eq!(count().await, 1);
+    hana.post(&format!("/patients/{patient}/arrangement"), &as_it_is()).await;
+
+    // Of a campaign that is published only what is being written goes.
+    assert_eq!(hana.post(&page, &terms(&[("then", "now")])).await.0, StatusCode::SEE_OTHER);
+    assert_eq!(hana.post(&discard, "").await.0, StatusCode::CONFLICT, "there is no draft");
+    hana.post(&page, &terms(&[("then", "save"), ("tolerance", "45")])).await;
+    assert!(hana.get("/campaigns").await.1.contains("下書きあり"));
+    assert_eq!(hana.post(&discard, "").await.0, StatusCode::SEE_OTHER);
+    let campaign = office.within().campaign(at(10, 0), id).await.unwrap();
+    assert!(campaign.draft.is_none() && campaign.version.is_some());
+    assert_eq!(campaign.state, State::Ready);
+
+    // One that never was goes as a whole; its name is free again, and the audit remembers it.
+    hana.post("/campaigns", &address::query([("name", "冬の計画")])).await;
+    let winter = drafted(&office, "冬の計画").await;
+    let discard = format!("/campaigns/{winter}/discard");
+    assert_eq!(hana.post(&discard, "").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(hana.get(&format!("/campaigns/{winter}")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(hana.post(&discard, "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!((count().await, office.audited("campaign.discarded").await), (1, 2));
+    let again = hana.post("/campaigns", &address::query([("name", "冬の計画")])).await;
+    assert_eq!(again.0, StatusCode::SEE_OTHER);
+}
+
+async fn what_nobody_has_is_neither_saved_nor_started(office: Office) {
+    let hana = office.scheduler().await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let id = drafted(&office, "夏の計画").await;
+    let page = format!("/campaigns/{id}");
+    let (_, shown) = hana.get(&page).await;
+    for choice in ["recuperation@2", "recuperation@1", "2026-11-26", "2026-11-01"] {
+        assert!(shown.contains(&format!("<option value=\"{choice}\"")), "{choice} in {shown}");
+    }
+    for (name, value) in [("questionnaire", "school@1"), ("rules", "2020-01-01")] {
+        let (status, shown) = hana.post(&page, &terms(&[(name, value), ("then", "now")])).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name}={value}");
+        for part in [format!("「{value}」はありません"), format!("{value}(ありません)")]
+        {
+            assert!(shown.contains(&part), "{part} in {shown}");
+        }
+    }
+    let good = [("questionnaire", "recuperation@1"), ("rules", "2026-11-01"), ("then", "now")];
+    assert_eq!(hana.post(&page, &terms(&good)).await.0, StatusCode::SEE_OTHER);
+    let (_, shown) = hana.get(&page).await;
+    assert!(
+        shown.contains("問診票「recuperation@1」で尋ね、ルール「2026-11-01」で判定"),
+        "{shown}"
+    );
+    let version = office.within().campaign(at(10, 0), id).await.unwrap().version.unwrap();
+    assert_eq!(version.terms.rules.as_deref(), Some("2026-11-01"));
+
+    // A file that was there when the terms were published, and is gone now.
+    let gone = Terms { questionnaire: "school@1".to_owned(), ..(*version.terms).clone() };
+    let entry = mimamori::registry::AuditEntry {
+        actor: mimamori::registry::Actor::CommandLine,
+        health_center: None,
+        action: "campaign.changed",
+        patient: None,
+        object: String::new(),
+        detail: String::new(),
+    };
+    let change = CampaignChange { by: "試験", reason: "", entry: &entry };
+    let within = office.within();
+    within.save_draft(at(9, 0), id, "夏の計画", &gone, &change).await.unwrap();
+    within.publish_campaign(at(9, 0), id, Effect::Now, &change).await.unwrap();
+    let (status, shown) = hana.post(&format!("{page}/act"), "action=start").await;
+    assert!(
+        status == StatusCode::CONFLICT && shown.contains("選べるもの: recuperation@2"),
+        "{shown}"
+    );
+    for path in [&page, "/campaigns", "/"] {
+        let (_, shown) = hana.get(path).await;
+        assert!(shown.contains("問診票「school@1」がないため"), "{path}: {shown}");
+    }
+}
+
 async fn nobody_changes_a_campaign_of_another_centre(office: Office) {
     let hana = office.scheduler().await;
     hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
@@ -231,9 +333,13 @@ async fn nobody_changes_a_campaign_of_another_centre(office: Office) {
     ] {
         assert_eq!(person.get(&page).await.0, refused, "{}", person.login);
         assert_eq!(person.post(&page, &terms(&[("then", "now")])).await.0, refused);
-        for (verb, form) in
-            [("act", "action=archive"), ("copy", ""), ("caps", "lines=1"), ("start-day", "")]
-        {
+        for (verb, form) in [
+            ("act", "action=archive"),
+            ("discard", ""),
+            ("copy", ""),
+            ("caps", "lines=1"),
+            ("start-day", ""),
+        ] {
             let answer = person.post(&format!("{page}/{verb}"), form).await.0;
             assert_eq!(answer, refused, "{} {verb}", person.login);
         }
@@ -259,6 +365,48 @@ async fn the_lines_are_measured_from_the_calls_of_the_centre(office: Office) {
     let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
     let (_, page) = hana.get(&page).await;
     assert!(page.contains("仮の値です"), "too few calls to measure: {page}");
+}
+
+async fn only_the_trunks_of_its_group_bear_a_campaign(office: Office) {
+    let hana = office.scheduler().await;
+    hana.import(&[HANA, TARO]).await;
+    hana.post("/campaigns", &address::query([("name", "夏の計画")])).await;
+    let page = format!("/campaigns/{}", drafted(&office, "夏の計画").await);
+    for (node, group, lines) in [("one", None, 40), ("two", Some("city"), 2)] {
+        let status = NodeStatus {
+            node: node.to_owned(),
+            at: at(10, 0),
+            lines_in_use: 0,
+            lines_limit: lines,
+            calls_per_minute: 60,
+            trunk: TrunkWord::Ready,
+            prompts_complete: true,
+            clock_ahead: None,
+            last_error: String::new(),
+        };
+        let trunk = TrunkStatus {
+            node: node.to_owned(),
+            trunk: "ntt".to_owned(),
+            group: group.map(str::to_owned),
+            at: at(10, 0),
+            state: TrunkWord::Ready,
+            since: at(10, 0),
+            registration: RegistrationWord::Registered,
+            lines_in_use: 0,
+            lines_limit: lines,
+            last_error: None,
+        };
+        office.store().save_node_status(&status).await.unwrap();
+        office.store().save_trunk_status(&trunk).await.unwrap();
+    }
+    for (group, shown) in [("", "÷ 42回線"), ("city", "÷ 2回線"), ("yama", "÷ 0回線")] {
+        let form = terms(&[("then", "save"), ("trunk_group", group)]);
+        assert_eq!(hana.post(&page, &form).await.0, StatusCode::SEE_OTHER);
+        let (_, told) = hana.get(&page).await;
+        assert!(told.contains(shown), "{group}: {told}");
+        let warned = told.contains("回線グループ「yama」の回線が、いま動いていません");
+        assert_eq!(warned, group == "yama", "{group}: {told}");
+    }
 }
 
 async fn a_centre_is_closed_and_opened_again(office: Office) {
@@ -416,6 +564,7 @@ async fn what_is_no_longer_agreed_to_is_not_called(office: Office) {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
     };
     let claimed = || async { store.claim_due(at(14, 30), &claimant, 9).await.unwrap().len() };
     for (change, what) in [
@@ -468,6 +617,7 @@ async fn campaigns_are_seen_and_stopped_at_the_command_line() {
         (vec!["start", "健康観察"], "cannot do this"),
         (vec!["end", "健康観察", "--reason", "x"], "cannot end"),
         (vec!["start", "夏の計画"], "no such campaign"),
+        (vec!["discard", "健康観察"], "there is no draft"),
     ] {
         let told = host.bad(&[&["campaign", "--center", "minato"], &arguments[..]].concat());
         assert!(told.contains(expected), "{arguments:?}: {told}");

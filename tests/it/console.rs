@@ -11,7 +11,7 @@ use mimamori::base::Private;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey};
@@ -66,7 +66,7 @@ impl Console {
             store: town.store.clone(),
             clock: town.clock.clone(),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: Some(archive),

@@ -21,7 +21,7 @@ use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, Terms};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Deed, Fact, Priority};
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::import::Reading;
@@ -424,7 +424,7 @@ impl World {
             store: self.store.clone(),
             clock: Clock::new(move || now),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,

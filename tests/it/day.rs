@@ -16,7 +16,7 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
@@ -73,7 +73,7 @@ impl Desktop {
             store: town.store.clone(),
             clock: Clock::new(move || now),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,
@@ -338,7 +338,14 @@ async fn everything_is_stopped_and_begun_again_by_those_who_may() {
     for (who, path) in [("nurse", "/health"), ("auditor", "/")] {
         desktop.get(who, path).await.has(&["架電を停止しています", "wrong list"]);
     }
-    desktop.get("nurse", "/").await.lacks(&["架電を再開する"]);
+    desktop.get("nurse", "/").await.lacks(&["架電を再開する</a>"]);
+    // Test calls are stopped, too: the one that waited is over, and none is asked for.
+    let page = desktop.get("supervisor", "/").await;
+    page.has(&["中止(架電の停止)", "試験通話もかけません"]);
+    page.lacks(&["職員の電話で試す"]);
+    let refused = desktop.post("supervisor", "/calls/test", &test("090-8765-4321")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    refused.has(&["試験通話もかけません", "mimamori resume"]);
 
     let begin = stop("right", "corrected");
     let refused = desktop.post("nurse", "/calls/start", &begin).await;
@@ -375,6 +382,7 @@ fn refused_trunk(at: Timestamp) -> TrunkStatus {
     TrunkStatus {
         node: "one".to_owned(),
         trunk: "ntt-hikari".to_owned(),
+        group: None,
         at,
         state: TrunkWord::Failed,
         since: at,

@@ -26,7 +26,7 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::welfare::{Act, Choice};
 use mimamori::escalation::{Case, Fact, Priority};
 use mimamori::ivr::questionnaire::{Need, Question};
-use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Script, YesNo};
+use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Questionnaires, Script, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
@@ -175,7 +175,7 @@ impl Town {
             store: self.store(life).await,
             carrier: Arc::new(carrier),
             library: Arc::clone(&self.library),
-            questionnaire: Arc::clone(&QUESTIONNAIRE),
+            questionnaires: Questionnaires::shipped(),
             rules: RuleBook::shipped().unwrap(),
             clock: self.clock.clone(),
             webhook: None,

@@ -14,7 +14,7 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::{CaseState, Deed, Fact, Priority};
-use mimamori::ivr::{Answer, Entry, YesNo};
+use mimamori::ivr::{Answer, Entry, Questionnaires, YesNo};
 use mimamori::observation::{Channel, Observation};
 use mimamori::registry::{
     Actor, AuditEntry, ConsoleLanguage, Episode, HealthCenter, Patient, PatientPhone, PhoneRole,
@@ -222,6 +222,7 @@ pub(crate) fn claimant() -> Claimant {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
         grace: Duration::from_hours(3),
     }
 }
@@ -680,6 +681,7 @@ async fn a_trunk_says_how_it_is_and_keeps_its_last_error(database: Database) {
     let told = |at, state, registration, error: Option<&str>| TrunkStatus {
         node: "one".to_owned(),
         trunk: "ntt".to_owned(),
+        group: Some("city".to_owned()),
         at,
         state,
         since: at,

@@ -11,7 +11,7 @@ use mimamori::call::{Completion, Disposition, Respondent};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Session};
+use mimamori::ivr::{Catalog, Input, Output, Profile, Questionnaire, Questionnaires, Session};
 use mimamori::prompt::Library;
 use mimamori::recording::{Archive, Recorder};
 use mimamori::registry::arrangement::Channel;
@@ -35,6 +35,7 @@ use crate::store::{Database, at, claims, outcome};
 
 claims! {
     the_next_of_a_household_is_claimed_on_the_same_line
+    a_call_that_goes_on_is_no_second_one_a_minute
     who_was_not_heard_waits_and_nothing_counts
 }
 
@@ -95,6 +96,7 @@ fn claimant() -> Claimant {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
         grace: Duration::from_hours(3),
     }
 }
@@ -199,6 +201,10 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     let waits = |now| store.household_waits(now, &one, first);
     assert!(waits(at(9, 32)).await.unwrap());
     assert!(!waits(at(9, 29)).await.unwrap(), "not before the slot's own time");
+    for (dialing, goes_on) in [("stopped", false), ("running", true)] {
+        database.execute(&format!("update installation set dialing = '{dialing}'")).await;
+        assert_eq!(waits(at(9, 32)).await.unwrap(), goes_on, "{dialing}");
+    }
     let early = store.claim_next_in_household(at(9, 32), &claimant(), first).await.unwrap();
     assert!(early.is_none(), "never two live calls to one number");
     let over = outcome(Disposition::Answered, SlotState::Reported);
@@ -219,6 +225,10 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     assert_eq!(couple.attempt(1).await.attempt.state, AttemptState::Dropped);
     database.execute("update episode set channel = 'telephone'").await;
     database.execute("update attempt set state = 'due' where state = 'dropped'").await;
+    database.execute("update installation set dialing = 'stopped'").await;
+    let none = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
+    assert!(none.is_none(), "the emergency stop is for the next one on the line, too");
+    database.execute("update installation set dialing = 'running'").await;
 
     let next = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
     let next = next.unwrap();
@@ -228,6 +238,21 @@ async fn the_next_of_a_household_is_claimed_on_the_same_line(database: Database)
     assert_eq!(next.slot.state, SlotState::InProgress);
     let again = store.claim_next_in_household(at(9, 33), &claimant(), first).await.unwrap();
     assert!(again.is_none(), "there is nobody else");
+}
+
+async fn a_call_that_goes_on_is_no_second_one_a_minute(database: Database) {
+    let couple = Couple::new(database.open().await).await;
+    couple.planned().await;
+    let store = &couple.store;
+    database.execute("update installation set calls_per_minute = 1").await;
+    let first = store.claim_due(at(9, 30), &claimant(), 9).await.unwrap().remove(0).attempt.id;
+    let later = |seconds| at(9, 30) + Duration::from_secs(seconds);
+    store.attempt_answered(later(5), first).await.unwrap();
+    assert!(store.household_waits(later(20), &claimant(), first).await.unwrap());
+    let over = outcome(Disposition::Answered, SlotState::Reported);
+    store.finish_attempt(later(30), first, &over).await.unwrap();
+    let next = store.claim_next_in_household(later(31), &claimant(), first).await.unwrap();
+    assert_eq!(next.map(|next| next.continues), Some(Some(first)), "the line is there");
 }
 
 async fn who_was_not_heard_waits_and_nothing_counts(database: Database) {
@@ -275,7 +300,7 @@ async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,
@@ -380,7 +405,7 @@ async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
         store: store.clone(),
         carrier: Arc::new(Marked(Taught::new(trunk.clone(), repertoire))),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,

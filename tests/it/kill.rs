@@ -31,7 +31,7 @@ use mimamori::campaign::{Attempt, AttemptState, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::session::{Profile, utterances};
-use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Script};
+use mimamori::ivr::{Answer, Catalog, Entry, Questionnaire, Questionnaires, Script};
 use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{
@@ -171,7 +171,7 @@ async fn the_service_that_is_killed() {
         store: Store::open(&database, rand::random()).await.unwrap(),
         carrier: Arc::new(Marked(trunk)),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock,
         webhook: None,

@@ -24,7 +24,7 @@ use mimamori::call::{Completion, Disposition};
 use mimamori::campaign::{AttemptState, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Entry, Questionnaire};
+use mimamori::ivr::{Catalog, Entry, Questionnaire, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::district::{Config, Household};
@@ -101,7 +101,7 @@ async fn road(file: &Path, life: u8, now: Timestamp) -> Arc<Road<VirtualCarrier>
         store: Store::open_in_virtual_time(file.to_str().unwrap(), [life; 32]).await.unwrap(),
         carrier: Arc::new(VirtualCarrier::new(directory, clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock,
         webhook: None,

@@ -32,6 +32,7 @@ mod release;
 mod s3;
 mod sipp;
 mod store;
+mod terms;
 mod tidy;
 mod torture;
 mod town;

@@ -10,21 +10,21 @@ use std::time::Duration;
 use jiff::civil::{date, time};
 use jiff::{Timestamp, ToSpan};
 use mimamori::base::clock::civil;
-use mimamori::base::{Digit, Language, PhoneNumber, Private};
+use mimamori::base::{Clock, Digit, Language, PhoneNumber, Private};
 use mimamori::call::{
     Carrier, Clip, DialRequest, Disposition, Ended, Line, LineEvent, Tap, Timeline,
 };
 use mimamori::campaign::{NewSlot, SlotKind, Terms};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::arrangement::Channel;
 use mimamori::registry::{
     Actor, Arrangement, AuditEntry, Episode, HealthCenter, Patient, PatientPhone, PhoneRole, Scope,
 };
 use mimamori::sim::clock::starting_at;
-use mimamori::store::{NoTest, NodeStatus, Store, TestStage, TrunkWord};
-use mimamori::worker::{self, Progress, Road, place_test_call};
+use mimamori::store::{Dialing, NoTest, NodeStatus, Store, TestStage, TrunkWord};
+use mimamori::worker::{self, NotCalled, Progress, Road, place_test_call};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -33,6 +33,7 @@ use crate::store::{Database, at, claims};
 
 claims! {
     a_test_call_is_asked_for_once_taken_once_and_kept
+    whoever_stops_all_calls_stops_test_calls_too
 }
 
 /// The commands read the clock of the host.
@@ -155,6 +156,57 @@ async fn a_test_call_is_asked_for_once_taken_once_and_kept(database: Database) {
     ask(at(9, 6), staff_phone()).await.unwrap();
 }
 
+async fn set_dialing(store: &Store, now: Timestamp, is_running: bool) {
+    let dialing = Dialing {
+        is_running,
+        changed_at: now,
+        changed_by: "技術 次郎".to_owned(),
+        reason: "点検".to_owned(),
+    };
+    store.set_dialing(&dialing, &asked()).await.unwrap();
+}
+
+async fn whoever_stops_all_calls_stops_test_calls_too(database: Database) {
+    let store = database.open().await;
+    let ask = |now| {
+        let store = store.clone();
+        async move { store.ask_test_call(now, &staff_phone(), "技術 次郎", &asked()).await.unwrap() }
+    };
+    let last = |now| {
+        let store = store.clone();
+        async move { store.last_test_call(now, at(0, 0)).await.unwrap().unwrap() }
+    };
+    // Asked for before the stop: it is over, and says why; nobody can look its number up any more.
+    ask(at(8, 0)).await.unwrap();
+    set_dialing(&store, at(8, 0), false).await;
+    assert_eq!(store.take_test_call(at(8, 0), "one", "main").await.unwrap(), None);
+    let stopped = last(at(8, 0)).await;
+    assert_eq!((stopped.stage, stopped.phone_end.as_str()), (TestStage::Stopped, "21"));
+    assert!(stopped.is_over() && !stopped.is_good());
+    assert_eq!(
+        stopped.words().to_string(),
+        "08:00 中止(架電の停止) / 08:00 not placed: all calls were stopped"
+    );
+    let kept = "update test_call set phone = '12345' where length(phone) > 2";
+    database.execute(kept).await;
+    assert_eq!(last(at(8, 0)).await.phone_end, "21", "the whole number is gone");
+    // While all is stopped none is asked for, and it does not come back by itself.
+    assert_eq!(ask(at(8, 1)).await, Err(NoTest::Stopped));
+    set_dialing(&store, at(8, 1), true).await;
+    assert_eq!(store.take_test_call(at(8, 1), "one", "main").await.unwrap(), None);
+    // A call whose words are just being made ready is not placed either.
+    let id = ask(at(8, 2)).await.unwrap();
+    store.take_test_call(at(8, 2), "one", "main").await.unwrap().unwrap();
+    assert!(store.may_place_test_call(at(8, 2), id).await.unwrap());
+    set_dialing(&store, at(8, 2), false).await;
+    assert!(!store.may_place_test_call(at(8, 2), id).await.unwrap());
+    assert_eq!(last(at(8, 2)).await.stage, TestStage::Stopped);
+    // Stopped and begun again within the moment in which it may be taken.
+    set_dialing(&store, at(8, 3), true).await;
+    ask(at(8, 3)).await.unwrap();
+    assert!(store.take_test_call(at(8, 3), "one", "main").await.unwrap().is_some());
+}
+
 /// How a member of the staff takes a call.
 #[derive(Clone, Copy)]
 enum Manner {
@@ -164,6 +216,44 @@ enum Manner {
 }
 
 struct StaffTelephone(Manner);
+
+/// Somebody stops all calls at the moment at which it rings.
+struct StoppedMeanwhile(Store);
+
+impl Carrier for StoppedMeanwhile {
+    type Line = StaffLine;
+
+    async fn dial(&self, request: DialRequest) -> StaffLine {
+        set_dialing(&self.0, at(8, 5), false).await;
+        StaffTelephone(Manner::Presses).dial(request).await
+    }
+}
+
+/// Nobody may be dialled.
+struct Forbidden;
+
+impl Carrier for Forbidden {
+    type Line = StaffLine;
+
+    async fn dial(&self, _: DialRequest) -> StaffLine {
+        panic!("a telephone rings although all calls are stopped")
+    }
+}
+
+fn road<C>(store: &Store, carrier: C, clock: &Clock) -> Road<C> {
+    Road {
+        recordings: None,
+        store: store.clone(),
+        carrier: Arc::new(carrier),
+        library: Arc::new(Library::silent(Catalog::embedded())),
+        questionnaires: Questionnaires::shipped(),
+        rules: RuleBook::shipped().unwrap(),
+        clock: clock.clone(),
+        webhook: None,
+        config: worker::Config::shipped("one".to_owned()),
+        progress: Progress::new(),
+    }
+}
 
 struct StaffLine {
     manner: Manner,
@@ -233,18 +323,7 @@ async fn a_staff_telephone_is_called_and_asked_for_a_key() {
         let database = folder.path().join("mimamori.db");
         let store = Store::open_in_virtual_time(database.to_str().unwrap(), [3; 32]).await.unwrap();
         let clock = starting_at(at(8, 5));
-        let road = Road {
-            recordings: None,
-            store: store.clone(),
-            carrier: Arc::new(StaffTelephone(manner)),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
-            rules: RuleBook::shipped().unwrap(),
-            clock: clock.clone(),
-            webhook: None,
-            config: worker::Config::shipped("one".to_owned()),
-            progress: Progress::new(),
-        };
+        let road = road(&store, StaffTelephone(manner), &clock);
         let now = clock.now().timestamp;
         store.ask_test_call(now, &staff_phone(), "技術 次郎", &asked()).await.unwrap().unwrap();
         let began = clock.now().instant;
@@ -254,6 +333,44 @@ async fn a_staff_telephone_is_called_and_asked_for_a_key() {
         assert_eq!(call.stage, TestStage::Over { disposition, heard });
         store.close().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_call_under_way_goes_on_when_all_calls_are_stopped_and_none_is_placed_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("mimamori.db");
+    let store = Store::open_in_virtual_time(database.to_str().unwrap(), [3; 32]).await.unwrap();
+    let clock = starting_at(at(8, 5));
+    let now = clock.now().timestamp;
+    store.ask_test_call(now, &staff_phone(), "技術 次郎", &asked()).await.unwrap().unwrap();
+    place_test_call(&road(&store, StoppedMeanwhile(store.clone()), &clock)).await.unwrap();
+    let call = store.last_test_call(clock.now().timestamp, now).await.unwrap().unwrap();
+    assert!(call.is_good(), "{call:?}");
+
+    set_dialing(&store, at(8, 10), true).await;
+    let now = clock.now().timestamp + Duration::from_mins(5);
+    store.ask_test_call(now, &staff_phone(), "技術 次郎", &asked()).await.unwrap().unwrap();
+    set_dialing(&store, now, false).await;
+    place_test_call(&road(&store, Forbidden, &clock)).await.unwrap();
+    let call = store.last_test_call(now, now).await.unwrap().unwrap();
+    assert_eq!(call.stage, TestStage::Stopped);
+    store.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_called_by_hand_while_all_calls_are_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("mimamori.db");
+    let store = Store::open_in_virtual_time(database.to_str().unwrap(), [3; 32]).await.unwrap();
+    let mut center = center(&store);
+    center.id = store.save_health_center(at(0, 0), &center).await.unwrap();
+    let episode = admit(&store, &center, Arrangement::default()).await;
+    let patient = store.patient(episode.patient).await.unwrap();
+    set_dialing(&store, at(9, 0), false).await;
+    let road = road(&store, Forbidden, &starting_at(at(10, 0)));
+    let called = worker::call_now(&road, patient.id, &patient.phones[0].number).await.unwrap();
+    assert_eq!(called, Err(NotCalled::Stopped));
+    store.close().await;
 }
 
 /// The command line on a database of its own.
@@ -313,6 +430,12 @@ async fn the_terminal_says_go_or_no_go_as_the_page_does() {
         assert_eq!(code, 2, "{wrong:?}: {told}");
     }
     assert!(desk.run(&["today", "--call", "090-1234-5678"]).1.contains("患者のもの"));
+    // The emergency stop is for every call.
+    assert_eq!(desk.run(&["stop", "--reason", "点検"]).0, 0);
+    let (code, told) = desk.run(&["today", "--call", "090-8765-4321"]);
+    assert_eq!(code, 2, "{told}");
+    assert!(told.contains("試験通話もかけません") && told.contains("mimamori resume"), "{told}");
+    assert_eq!(store.last_test_call(now(), at(0, 0)).await.unwrap(), None, "none is asked for");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

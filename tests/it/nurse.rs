@@ -19,7 +19,7 @@ use mimamori::campaign::SlotState;
 use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Deed, Outcome, Priority};
-use mimamori::ivr::{Answer, Catalog, Questionnaire};
+use mimamori::ivr::{Answer, Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey, View};
@@ -75,7 +75,7 @@ impl Centre {
             store: store.clone(),
             clock: ten_past_nine(),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: Some(archive),

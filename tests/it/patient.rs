@@ -11,7 +11,7 @@ use mimamori::base::{Language, PhoneNumber, Private};
 use mimamori::call::{Completion, Disposition, Respondent, Timeline};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{Book, NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
-use mimamori::ivr::{Answer, YesNo};
+use mimamori::ivr::{Answer, Questionnaires, YesNo};
 use mimamori::registry::{
     Actor, AuditEntry, ConsoleLanguage, Contact, Episode, Gender, HealthCenter, Patient,
     PatientPhone, PhoneRole, Relation, Role, Scope, Staff,
@@ -172,6 +172,7 @@ impl Ward {
             only: None,
             trunk: "main".to_owned(),
             trunk_group: None,
+            questionnaires: Questionnaires::shipped().keys().clone(),
         };
         self.store.claim_due(now, &claimant, 10).await.unwrap()
     }

@@ -22,7 +22,7 @@ use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
 use mimamori::registry::{
@@ -70,7 +70,7 @@ impl Office {
             store: store.clone(),
             clock: Clock::new(move || *shared.lock().unwrap()),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,
@@ -559,7 +559,7 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
         recordings: None,
         carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,

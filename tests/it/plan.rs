@@ -22,12 +22,12 @@ use mimamori::campaign::Terms;
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, Utterance};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, Utterance};
 use mimamori::observation::Channel;
 use mimamori::prompt::{Library, Pace, Source};
 use mimamori::registry::audit::hex;
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Gender, HealthCenter, Role, Scope, Staff,
+    Actor, AuditEntry, ConsoleLanguage, Gender, HealthCenter, Role, Scope, Staff, arrangement,
 };
 use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, Report, SignedIn, Stage, Store,
@@ -66,6 +66,7 @@ claims! {
     a_bad_row_is_put_right_on_the_page
     a_heading_is_explained_once
     gender_comes_with_a_list_and_stays_when_another_does_not_tell_it
+    days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them
     how_people_stood_before_a_list_is_forgotten_after_ninety_days
     whoever_was_called_is_not_deleted_but_no_longer_observed
     what_staff_changed_since_is_left_as_it_is
@@ -118,7 +119,7 @@ impl Office {
             store,
             clock: Clock::new(ten_o_clock),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::shipped().unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,
@@ -249,6 +250,7 @@ impl Office {
             only: None,
             trunk: "main".to_owned(),
             trunk_group: None,
+            questionnaires: Questionnaires::shipped().keys().clone(),
         };
         self.store().claim_due(at(10, 0), &claimant, 10).await.unwrap().len()
     }
@@ -603,6 +605,47 @@ async fn gender_comes_with_a_list_and_stays_when_another_does_not_tell_it(office
     assert_eq!(set.0, StatusCode::SEE_OTHER);
     let (_, shown) = hana.get(&page).await;
     assert!(shown.contains("<del>不明</del> → <ins>女</ins>"), "{shown}");
+}
+
+/// A list with 架電曜日 and 報告方法, one that does not tell them, and taking the first back.
+async fn days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them(office: Office) {
+    let hana = office.scheduler().await;
+    let with = |days: &str, way: &str| {
+        let head = list(&[HANA]).replace("架電時刻1", "架電時刻1,架電曜日,報告方法");
+        head.replace(",9:30", &format!(",9:30,{days},{way}"))
+    };
+    let take = async |text: String| {
+        let id = hana.bring(text.as_bytes()).await.1.unwrap();
+        assert_eq!(hana.post(&format!("/import/{id}/take"), "").await.0, StatusCode::SEE_OTHER);
+        office.settled(id).await
+    };
+    let agreed = async || {
+        let patient = office.patient("A1").await.unwrap();
+        let arrangement = office.within().episode_of(patient).await.unwrap().unwrap().arrangement;
+        (arrangement.weekdays.written(), arrangement.channel)
+    };
+    for (days, way, fault) in
+        [("祝日", "電話", "曜日として読めません"), ("月", "FAX", "「電話」「Web」「職員」のどれか")]
+    {
+        let (_, id) = hana.bring(with(days, way).as_bytes()).await;
+        let (_, page) = hana.get(&format!("/import/{}", id.unwrap())).await;
+        assert!(page.contains(fault), "{fault} in {page}");
+    }
+    assert_eq!(take(with("月水金", "")).await.counts.created, 1);
+    assert_eq!(agreed().await, ("月水金".to_owned(), arrangement::Channel::Telephone));
+    // What a list does not tell is as it was agreed.
+    assert_eq!(hana.import(&[HANA]).await.counts.unchanged, 1);
+    assert_eq!(take(with("", "電話")).await.counts.unchanged, 1);
+    let (_, id) = hana.bring(with("平日", "Web").as_bytes()).await;
+    let (_, page) = hana.get(&format!("/import/{}", id.unwrap())).await;
+    for part in ["架電曜日", "月水金", "月火水木金", "報告方法"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let changed = take(with("平日", "Web")).await;
+    assert_eq!(changed.counts.updated, 1);
+    assert_eq!(agreed().await, ("月火水木金".to_owned(), arrangement::Channel::Web));
+    assert_eq!(hana.take_back(changed.id).await.counts.restored, 1);
+    assert_eq!(agreed().await, ("月水金".to_owned(), arrangement::Channel::Telephone));
 }
 
 async fn how_people_stood_before_a_list_is_forgotten_after_ninety_days(office: Office) {

@@ -19,7 +19,7 @@ use mimamori::call::{Completion, Respondent};
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::{NewSlot, SlotKind, SlotState};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, ArchiveError, CenterKey, MasterKey, Recorder, View};
@@ -172,7 +172,7 @@ async fn what_both_sides_said_is_kept_and_what_proves_an_identity_is_not() {
         store: store.clone(),
         carrier: Arc::new(Marked(Taught::new(trunk.clone(), repertoire))),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,
@@ -336,7 +336,7 @@ async fn what_a_crash_left_is_taken_over_by_the_next_start() {
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(Arc::new(Directory::new([])), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock,
         webhook: None,

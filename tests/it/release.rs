@@ -12,7 +12,7 @@ use mimamori::base::id::PatientId;
 use mimamori::call::{Completion, Disposition, Respondent};
 use mimamori::campaign::{SlotKind, SlotState, Terms};
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaire, YesNo};
+use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Course, Role, Scope, Staff};
@@ -281,7 +281,7 @@ async fn whoever_was_released_hears_a_farewell_and_no_question() {
         recordings: None,
         carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().unwrap(),
         clock: clock.clone(),
         webhook: None,

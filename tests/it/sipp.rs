@@ -24,7 +24,7 @@ use mimamori::campaign::SlotState;
 use mimamori::campaign::pacing::Limits;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::session::utterances;
-use mimamori::ivr::{Answer, Profile, Questionnaire, Script, Utterance, YesNo};
+use mimamori::ivr::{Answer, Profile, Questionnaire, Questionnaires, Script, Utterance, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::{self, Library, Pace};
 use mimamori::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole};
@@ -220,7 +220,7 @@ impl Center {
             store: self.store.clone(),
             carrier: Arc::new(trunk.clone()),
             library: Arc::clone(&self.library),
-            questionnaire: Arc::clone(&self.questionnaire),
+            questionnaires: Questionnaires::shipped(),
             rules: RuleBook::shipped().expect("the rules are built in"),
             clock: self.clock.clone(),
             webhook: None,

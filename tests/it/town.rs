@@ -11,7 +11,7 @@ use mimamori::base::Clock;
 use mimamori::base::clock::timestamp;
 use mimamori::campaign::pacing::Limits;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::district::{self, District};
@@ -101,7 +101,7 @@ async fn live_in_virtual_time() -> Lived {
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(directory, clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().expect("the rules are right"),
         clock: clock.clone(),
         webhook: None,

@@ -10,7 +10,7 @@ use mimamori::base::{Clock, Private};
 use mimamori::campaign::pacing::Limits;
 use mimamori::escalation::Priority;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::notify::{self, Webhook, signature};
 use mimamori::prompt::Library;
 use mimamori::sim::clock::starting_at;
@@ -80,7 +80,7 @@ fn road(
         store: store.clone(),
         carrier: Arc::clone(carrier),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: RuleBook::shipped().expect("the rules are built in"),
         clock: clock.clone(),
         webhook,

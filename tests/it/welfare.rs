@@ -4,28 +4,34 @@
 use std::slice;
 
 use jiff::SignedDuration;
+use jiff::civil::time;
 use mimamori::base::Private;
 use mimamori::base::clock::civil;
 use mimamori::base::id::{CampaignId, PatientId, WelfareCheckId};
 use mimamori::call::{Completion, Disposition, Respondent};
-use mimamori::campaign::{SlotState, Terms};
-use mimamori::escalation::welfare::{Act, Choice, Refusal, Step, Why, absent, unsettled, why};
+use mimamori::campaign::{SlotState, Terms, schedule};
+use mimamori::escalation::welfare::{
+    Act, Choice, List, Refusal, Step, Why, absent, unsettled, why,
+};
 use mimamori::escalation::{PatientFacts, Priority};
 use mimamori::ivr::Answer;
 use mimamori::observation::Channel;
 use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
+use mimamori::sim::persona::Temper;
 use mimamori::store::{
     AuditFilter, CaseChange, CaseFilter, Evaluated, NewWelfareCheck, NewWelfareList, Report,
     StoreError, Within,
 };
 
 use crate::store::{Database, District, at, claims, outcome};
+use crate::terms::{DAY, Town};
 
 claims! {
     the_list_is_made_once_of_those_who_were_silent
     what_is_decided_has_a_name_a_reason_and_a_link_of_the_audit
     what_nobody_settled_goes_to_the_supervisor_once
     a_later_report_is_shown_and_closes_nothing
+    whoever_is_settled_by_day_may_be_missed_again_at_night
     nobody_of_another_centre_is_seen_or_decided_about
     the_tables_refuse_a_second_check_and_a_result_without_a_decision
     a_silence_is_told_once_until_something_is_heard
@@ -83,19 +89,24 @@ async fn tell(district: &District, patient: PatientId, hour: i8) {
     district.store.report(at(hour, 0), patient, &report).await.unwrap();
 }
 
+fn cadence() -> schedule::Config {
+    schedule::Config::shipped()
+}
+
 /// Makes the list as the worker does at 16:00.
 async fn list(district: &District) -> Option<usize> {
     let now = at(16, 0);
-    let silent = district.store.silent_on(civil(now).date()).await.unwrap();
+    let silent = district.store.silent_on(civil(now).date(), List::Day).await.unwrap();
     let new = silent.iter().filter_map(|one| {
         Some(NewWelfareCheck {
             patient: one.patient,
-            why: why(&one.slots, one.heard_at, now)?,
+            why: why(List::Day, &one.slots, one.heard_at, now, &cadence())?,
             is_frail: true,
             heard_at: one.heard_at,
         })
     });
     let list = NewWelfareList {
+        list: List::Day,
         health_center: district.center.id,
         campaign: None,
         date: civil(now).date(),
@@ -123,19 +134,20 @@ async fn the_list_is_made_once_of_those_who_were_silent(database: Database) {
     let quiet = silent(&district, 1).await;
     let told = silent(&district, 2).await;
     tell(&district, told, 12).await;
-    let preview = within(&district).welfare_preview(at(15, 0)).await.unwrap();
+    let preview = within(&district).welfare_preview(at(15, 0), &cadence()).await.unwrap();
     assert_eq!(preview.iter().map(|one| one.patient.id).collect::<Vec<_>>(), [quiet]);
-    assert_eq!(within(&district).welfare_listed_at(today).await.unwrap(), None);
+    let made = async || within(&district).welfare_listed_at(today, List::Day).await.unwrap();
+    assert_eq!(made().await, None);
 
     assert_eq!(list(&district).await, Some(1));
     silent(&district, 3).await;
     assert_eq!(list(&district).await, None, "it stays as it was made");
-    assert_eq!(within(&district).welfare_listed_at(today).await.unwrap(), Some(at(16, 0)));
+    assert_eq!(made().await, Some(at(16, 0)));
     let checks = within(&district).welfare_checks(today).await.unwrap();
     let [one] = &checks[..] else { panic!("{checks:?}") };
     assert_eq!((one.patient.id, one.why, one.step()), (quiet, Why::Unreached, Step::Listed));
     assert_eq!((one.attempts.len(), one.heard_at, one.reported_at), (1, None, None));
-    let preview = within(&district).welfare_preview(at(17, 0)).await.unwrap();
+    let preview = within(&district).welfare_preview(at(17, 0), &cadence()).await.unwrap();
     assert_eq!(preview.len(), 1, "who is listed is not listed twice");
 }
 
@@ -214,6 +226,71 @@ async fn a_later_report_is_shown_and_closes_nothing(database: Database) {
     assert_eq!(due, [(id, patient, Step::Listed)]);
 }
 
+async fn whoever_is_settled_by_day_may_be_missed_again_at_night(database: Database) {
+    let district = District::new(&database).await;
+    let hana = nurse(&district).await;
+    let (patient, id) = listed(&district, 1).await;
+    let within = within(&district);
+    for (minute, act) in [(0, decide()), (30, Act::Settle("自宅で本人を確認".to_owned()))] {
+        within.act_on_welfare(at(17, minute), &hana, id, &act).await.unwrap().unwrap();
+    }
+    let night = NewWelfareList {
+        list: List::Night,
+        health_center: district.center.id,
+        campaign: None,
+        date: civil(at(20, 30)).date(),
+        escalate_at: at(21, 30),
+        people: vec![NewWelfareCheck {
+            patient,
+            why: Why::Unreached,
+            is_frail: true,
+            heard_at: None,
+        }],
+    };
+    let store = &district.store;
+    assert_eq!(store.make_welfare_list(at(20, 30), &night).await.unwrap(), Some(1));
+    assert_eq!(store.make_welfare_list(at(20, 40), &night).await.unwrap(), None, "once");
+    let checks = within.welfare_checks(night.date).await.unwrap();
+    let steps: Vec<_> = checks.iter().map(|one| (one.list, one.step())).collect();
+    assert_eq!(steps, [(List::Day, Step::Settled), (List::Night, Step::Listed)]);
+    let made = async |list| within.welfare_listed_at(night.date, list).await.unwrap();
+    assert_eq!(
+        (made(List::Day).await, made(List::Night).await),
+        (Some(at(16, 0)), Some(at(20, 30)))
+    );
+    let due = store.welfare_to_escalate(at(21, 30)).await.unwrap();
+    assert_eq!(due, [(checks[1].id.unwrap(), patient, Step::Listed)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_evening_call_that_nobody_takes_is_judged_at_night_and_goes_to_the_supervisor() {
+    let times = [time(9, 30, 0, 0), time(19, 30, 0, 0)];
+    let town = Town::called_at(&times, &[Terms::shipped()], Temper::Absent).await;
+    town.walk(21, 40).await;
+    let within = town.store.within(Scope { center: town.district.health_center.id, clinic: None });
+    let checks = within.welfare_checks(DAY).await.unwrap();
+    let told: Vec<_> = checks
+        .iter()
+        .map(|one| (one.list, one.why, one.escalated_at.map(|at| civil(at).time())))
+        .collect();
+    let [eight, half_past_nine] = [time(20, 0, 0, 0), time(21, 30, 0, 0)];
+    assert_eq!(
+        told,
+        [
+            (List::Day, Why::Unreached, Some(eight)),
+            (List::Night, Why::Unreached, Some(half_past_nine)),
+        ]
+    );
+    // Who is called in the evening only is on no list of the day, and the day is judged at night.
+    let town = Town::called_at(&times[1..], &[Terms::shipped()], Temper::Absent).await;
+    town.walk(21, 0).await;
+    let within = town.store.within(Scope { center: town.district.health_center.id, clinic: None });
+    let checks = within.welfare_checks(DAY).await.unwrap();
+    assert_eq!(checks.iter().map(|one| one.list).collect::<Vec<_>>(), [List::Night]);
+    let cases = town.store.cases(CaseFilter::Unresolved).await.unwrap();
+    assert!(cases[0].case.facts.iter().any(|fact| fact.rule == "day-missed"), "{cases:?}");
+}
+
 async fn nobody_of_another_centre_is_seen_or_decided_about(database: Database) {
     let district = District::new(&database).await;
     let store = &district.store;
@@ -227,7 +304,7 @@ async fn nobody_of_another_centre_is_seen_or_decided_about(database: Database) {
     ] {
         let within = store.within(scope);
         assert!(within.welfare_checks(today).await.unwrap().is_empty());
-        assert!(within.welfare_preview(at(17, 0)).await.unwrap().is_empty());
+        assert!(within.welfare_preview(at(17, 0), &cadence()).await.unwrap().is_empty());
         let refused = within.act_on_welfare(at(17, 0), &hana, id, &decide()).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
     }
@@ -237,11 +314,15 @@ async fn the_tables_refuse_a_second_check_and_a_result_without_a_decision(databa
     let district = District::new(&database).await;
     let (patient, id) = listed(&district, 1).await;
     let second = format!(
-        "insert into welfare_check (id, patient_id, date, why, is_frail, listed_at, escalate_at) \
-         select 'x', '{patient}', date, why, is_frail, listed_at, escalate_at from welfare_check"
+        "insert into welfare_check (id, patient_id, date, list, why, is_frail, listed_at, \
+         escalate_at) select 'x', '{patient}', date, list, why, is_frail, listed_at, escalate_at \
+         from welfare_check"
     );
-    let result = database.refusal(&second).await;
-    assert!(result.contains("welfare_check"), "{result}");
+    assert_eq!(database.refusal(&second).await, "welfare_check_once");
+    let third =
+        second.replace("select 'x'", "select 'y'").replace("date, list, why", "date, 'noon', why");
+    let third = third.replacen("'noon'", "list", 1);
+    assert_eq!(database.refusal(&third).await, "welfare_check_list");
     let result = format!("update welfare_check set result = 'well' where id = '{id}'");
     assert_eq!(database.refusal(&result).await, "welfare_check_settled");
 }

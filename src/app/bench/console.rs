@@ -20,7 +20,7 @@ use crate::app::{clock, open_store};
 use crate::base::{Clock, Private, address};
 use crate::campaign::Terms;
 use crate::escalation::rule::RuleBook;
-use crate::ivr::{Catalog, Questionnaire};
+use crate::ivr::{Catalog, Questionnaires};
 use crate::prompt::Library;
 use crate::registry::audit::hex;
 use crate::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
@@ -205,7 +205,7 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         store: store.clone(),
         clock: clock.clone(),
         library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaire: Questionnaire::recuperation(),
+        questionnaires: Questionnaires::shipped(),
         rules: Arc::new(RuleBook::shipped()?),
         terms: Arc::new(Terms::shipped()),
         archive: None,

@@ -17,6 +17,7 @@ use crate::base::clock::timestamp;
 use crate::call::{Disposition, Timeline};
 use crate::campaign::plan::Precedence;
 use crate::campaign::{PlannedAttempt, SlotState, Terms};
+use crate::ivr::Questionnaires;
 use crate::store::{Claimant, Outcome, Store};
 
 /// Claims that are timed.
@@ -107,6 +108,7 @@ async fn claim(store: &Store, out: &mut impl Write, now: Timestamp) -> anyhow::R
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
     };
     let (mut times, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..CLAIMS {

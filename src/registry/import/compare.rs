@@ -3,6 +3,7 @@
 use jiff::civil::Time;
 
 use crate::base::Bilingual;
+use crate::registry::arrangement::Channel;
 use crate::registry::import::PatientDraft;
 use crate::registry::{Episode, Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 
@@ -136,6 +137,12 @@ fn differences(
     });
     look("観察期間", "observation", days, format!("{}〜{}", draft.first_day, draft.last_day));
     look("架電時刻", "times of calls", times, clock_times(&draft.call_times));
+    // A list that does not tell it changes nothing, and neither does what holds anyway.
+    let before = episode.map(|episode| episode.arrangement.clone()).unwrap_or_default();
+    let after = draft.told.apply(before.clone());
+    look("架電曜日", "days of calls", before.weekdays.written(), after.weekdays.written());
+    let way = |channel: Channel| channel.name().ja.into_owned();
+    look("報告方法", "reports by", way(before.channel), way(after.channel));
     found
 }
 
@@ -174,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::base::id::Minter;
+    use crate::registry::arrangement::Told;
     use crate::registry::import::read;
 
     fn draft(kana: &str, birth: &str, times: &str) -> PatientDraft {
@@ -204,6 +212,19 @@ mod tests {
         let [only] = later.differences.as_slice() else { panic!("{later:?}") };
         assert_eq!((only.old.as_str(), only.new.as_str()), ("09:30", "10:00"));
         assert!(later.warnings.is_empty());
+    }
+
+    #[test]
+    fn days_and_way_are_compared_only_where_the_list_tells_them() {
+        let row = draft("カンザキ ハナ", "1950/1/2", "9:30");
+        let mut known = known(&row);
+        let (_, episode) = known.patient.as_mut().unwrap();
+        episode.as_mut().unwrap().arrangement.channel = Channel::Staff;
+        assert_eq!(compare(&row, &known).verdict, Verdict::Unchanged, "agreed by staff");
+        let told = Told { weekdays: None, channel: Some(Channel::Web) };
+        let changed = compare(&PatientDraft { told, ..row }, &known);
+        let [only] = changed.differences.as_slice() else { panic!("{changed:?}") };
+        assert_eq!((only.old.as_str(), only.new.as_str()), ("職員", "Web"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EpisodeId, HealthCenterId, PatientId};
 use crate::base::{Bilingual, Language, PhoneNumber, Private};
+use crate::registry::arrangement::Told;
 use crate::registry::import::column::{Column, Header};
 use crate::registry::import::row::RowReader;
 use crate::registry::import::table::{Damage, Record, Table};
@@ -288,6 +289,8 @@ pub struct PatientDraft {
     pub last_day: Date,
     /// 架電時刻1–4, ascending; empty if none was agreed.
     pub call_times: Vec<Time>,
+    /// 架電曜日 and 報告方法, if told.
+    pub told: Told,
     /// 備考
     pub remarks: Private<String>,
 }
@@ -326,7 +329,7 @@ impl PatientDraft {
     pub fn episode(&self, id: EpisodeId, patient: PatientId) -> Episode {
         let Self { first_day, last_day, .. } = *self;
         let call_times = self.call_times.clone();
-        let arrangement = Arrangement::default();
+        let arrangement = self.told.apply(Arrangement::default());
         Episode { id, patient, first_day, last_day, call_times, arrangement }
     }
 }

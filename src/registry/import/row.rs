@@ -7,6 +7,7 @@ use jiff::civil::{Date, Time, date, time};
 
 use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, Language, PhoneNumber, Private};
+use crate::registry::arrangement::Told;
 use crate::registry::import::column::{Column, Header, Shown};
 use crate::registry::import::value::{self, Wrong, wrong};
 use crate::registry::import::{Fault, Note, PatientDraft, Place, Row};
@@ -76,6 +77,10 @@ impl<'a> RowReader<'a> {
         let has_symptoms = self.optional(C::HasSymptoms, value::yes_or_no);
         let days = self.days();
         let call_times = self.call_times();
+        let told = Told {
+            weekdays: self.optional(C::Weekdays, value::weekdays_of),
+            channel: self.optional(C::Channel, value::channel_of),
+        };
         let remarks = self.text(C::Remarks).trim().to_owned();
         let (first_day, last_day) = days?;
         Some(PatientDraft {
@@ -98,6 +103,7 @@ impl<'a> RowReader<'a> {
             first_day,
             last_day,
             call_times,
+            told,
             remarks: Private::new(remarks),
         })
     }

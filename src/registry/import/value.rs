@@ -4,6 +4,7 @@ use jiff::civil::{Date, Time, date};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::base::{Bilingual, Language, PhoneNumber};
+use crate::registry::arrangement::{Channel, Weekdays};
 use crate::registry::{Gender, PhoneRole, RiskFlag};
 
 /// What is wrong with a cell, and what staff can do about it. Never holds the cell's text.
@@ -229,6 +230,90 @@ fn not_a_time() -> Wrong {
         "9:00、9時、午前9時半、0900 のいずれかの形で入力してください",
         "enter it as 9:00, 9時, 午前9時半 or 0900"
     )
+}
+
+/// Days of the week: 月水金, 月〜金, 平日, 毎日, Mon Wed Fri.
+pub(super) fn weekdays_of(cell: &str) -> Result<Weekdays, Wrong> {
+    let text = normal(cell).to_lowercase();
+    let parts = text.split(['、', ',', '・', '/', ';', ' ', '\n', '\u{3000}', '+', '&']);
+    let mut bits = 0;
+    for part in parts.filter(|part| !part.is_empty()) {
+        bits |= days_in(part).ok_or_else(no_weekdays)?;
+    }
+    Weekdays::from_bits(bits).ok_or_else(no_weekdays)
+}
+
+fn no_weekdays() -> Wrong {
+    wrong!(
+        "曜日として読めません",
+        "cannot be read as days of the week";
+        "月水金、月〜金、平日、土日、毎日 のいずれかの形で入力してください。電話しない期間は「休止」で設定します",
+        "enter them as 月水金, 月〜金, 平日 (weekdays), 土日 or 毎日 (every day); for no calls at all use a pause"
+    )
+}
+
+/// The days that a word without blanks names, Monday as bit 0.
+fn days_in(word: &str) -> Option<u8> {
+    match word {
+        "毎日" | "全日" | "全曜日" | "everyday" | "daily" | "all" => {
+            return Some(0b111_1111);
+        }
+        "平日" | "weekdays" => return Some(0b001_1111),
+        "土日" | "週末" | "weekend" | "weekends" => return Some(0b110_0000),
+        _ => {}
+    }
+    for between in ["~", "〜", "～", "から", "-", "−"] {
+        if let Some((first, last)) = word.split_once(between) {
+            let (first, last) = (day_of(first)?, day_of(last.trim_end_matches("まで"))?);
+            // From Saturday to Monday is three days.
+            let last = if last < first { last + 7 } else { last };
+            return Some((first..=last).fold(0, |bits, day| bits | 1 << (day % 7)));
+        }
+    }
+    if let Some(day) = day_of(word) {
+        return Some(1 << day);
+    }
+    let letters = word.trim_end_matches("曜日").trim_end_matches('曜');
+    letters.chars().try_fold(0, |bits, letter| Some(bits | 1 << day_of(&letter.to_string())?))
+}
+
+fn day_of(word: &str) -> Option<u8> {
+    const NAMES: [[&str; 3]; 7] = [
+        ["月", "mon", "monday"],
+        ["火", "tue", "tuesday"],
+        ["水", "wed", "wednesday"],
+        ["木", "thu", "thursday"],
+        ["金", "fri", "friday"],
+        ["土", "sat", "saturday"],
+        ["日", "sun", "sunday"],
+    ];
+    let word = word.strip_suffix("曜日").or_else(|| word.strip_suffix('曜')).unwrap_or(word);
+    (0..).zip(NAMES).find(|(_, names)| names.contains(&word)).map(|(day, _)| day)
+}
+
+/// By which way the patient reports.
+pub(super) fn channel_of(cell: &str) -> Result<Channel, Wrong> {
+    match normal(cell).to_lowercase().as_str() {
+        "電話" | "自動電話" | "自動架電" | "架電" | "telephone" | "phone" => {
+            Ok(Channel::Telephone)
+        }
+        "web"
+        | "ウェブ"
+        | "web入力"
+        | "スマホ"
+        | "スマートフォン"
+        | "アプリ"
+        | "インターネット" => Ok(Channel::Web),
+        "職員" | "職員の電話" | "職員が連絡" | "職員架電" | "staff" => {
+            Ok(Channel::Staff)
+        }
+        _ => Err(wrong!(
+            "「電話」「Web」「職員」のどれか読み取れません",
+            "tells neither 電話 (telephone), Web nor 職員 (staff)";
+            "「電話」「Web」「職員」のいずれかを入力してください",
+            "enter 電話, Web or 職員"
+        )),
+    }
 }
 
 /// Yes or no.
@@ -534,6 +619,35 @@ mod tests {
     }
 
     #[test]
+    fn days_of_the_week_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("月水金", "月水金"),
+            ("月・水・金", "月水金"),
+            ("月曜日、水曜", "月水"),
+            ("月〜金", "月火水木金"),
+            ("月から水まで", "月火水"),
+            ("土～月", "月土日"),
+            ("平日", "月火水木金"),
+            ("土日", "土日"),
+            ("日", "日"),
+            ("毎日", "毎日"),
+            ("Mon, Wed", "月水"),
+            ("mon-fri", "月火水木金"),
+        ] {
+            assert_eq!(weekdays_of(text).map(Weekdays::written).as_deref(), Ok(expected), "{text}");
+        }
+        for text in ["なし", "祝日", "1", "月9", "週3回", "月〜"] {
+            assert!(weekdays_of(text).is_err(), "{text}");
+        }
+        for (text, expected) in
+            [("電話", Channel::Telephone), ("ＷＥＢ", Channel::Web), ("職員の電話", Channel::Staff)]
+        {
+            assert_eq!(channel_of(text), Ok(expected), "{text}");
+        }
+        assert!(channel_of("FAX").is_err());
+    }
+
+    #[test]
     fn kana_becomes_full_width_katakana() {
         for (text, expected) in [
             ("ﾔﾏﾀﾞ ﾊﾅｺ", "ヤマダ ハナコ"),
@@ -580,6 +694,7 @@ mod tests {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC{0,24}|[0-9RHST年月日時分半/:.() -]{0,16}") {
             let _ = (date_of(&text), times_of(&text), kana_of(&text), risks_of(&text));
+            let _ = (weekdays_of(&text), channel_of(&text));
             let _ = (split_role(&text), registration_number_of(&text), name_of(&text));
         }
 

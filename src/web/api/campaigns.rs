@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,7 +20,11 @@ use crate::web::api::problem::{Json, Problem};
 use crate::web::auth::Client;
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one)).routes(routes!(act))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(act))
+        .routes(routes!(discard))
 }
 
 /// A campaign.
@@ -63,6 +67,11 @@ struct VersionOut {
     published_at: String,
     /// By whom.
     published_by: String,
+    /// What is asked, as observations name it.
+    #[schema(example = "recuperation@2")]
+    questionnaire: String,
+    /// The version of the set of rules that judges; null for the one in force for the centre.
+    rules: Option<String>,
 }
 
 /// All campaigns of the centre. There are few, so that there are no pages.
@@ -103,6 +112,8 @@ impl CampaignOut {
                 effective_at: version.effective_at.to_string(),
                 published_at: version.published_at.to_string(),
                 published_by: version.published_by.clone(),
+                questionnaire: version.terms.questionnaire.clone(),
+                rules: version.terms.rules.clone(),
             }),
         }
     }
@@ -160,8 +171,14 @@ async fn act(
         String::new()
     };
     let within = desk.store.within(client.scope()?);
-    let seen = CampaignOut::new(&within.campaign(client.now, id).await?);
-    given::must_mean(&headers, &seen)?;
+    let campaign = within.campaign(client.now, id).await?;
+    given::must_mean(&headers, &CampaignOut::new(&campaign))?;
+    if let (Action::Start | Action::Resume, Some(version)) = (action, &campaign.version) {
+        let stock = desk.stock(client.now, &within).await?;
+        if let Some(missing) = version.terms.missing(&stock).into_iter().next() {
+            return Err(Problem::field("/action", missing));
+        }
+    }
     let mut entry = client.audit(action.done());
     entry.detail = format!("api {reason}");
     let by = client.staff.name.expose().clone();
@@ -177,6 +194,38 @@ async fn act(
         done => {
             done?;
             shown(&desk, &client, id).await
+        }
+    }
+}
+
+/// Discards what was never published: a draft campaign as a whole, or else the terms that are being
+/// written for its next version. The audit keeps that it was there.
+#[utoipa::path(post, path = "/campaigns/{id}/discard", tag = "campaigns",
+    params(("id" = String, Path, format = Uuid)),
+    responses((status = NO_CONTENT)))]
+async fn discard(
+    State(desk): State<Desk>,
+    Extension(client): Extension<Client>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    client.must(Right::ChangePlan)?;
+    let within = desk.store.within(client.scope()?);
+    let campaign = within.campaign(client.now, given::id(&id)?).await?;
+    let mut entry = client.audit("campaign.discarded");
+    entry.detail = format!("api {}", campaign.name);
+    let by = client.staff.name.expose().clone();
+    let change = CampaignChange { by: &by, reason: "", entry: &entry };
+    match within.discard_draft(client.now, campaign.id, &change).await {
+        Err(StoreError::Conflict { constraint }) if constraint == "campaign_in_use" => {
+            let what = Bilingual::fixed(
+                "この下書きに入っている患者がいます。先に別の計画に移してください",
+                "patients are in this draft: move them to another campaign first",
+            );
+            Err(Problem::field("/id", what))
+        }
+        done => {
+            done?;
+            Ok(StatusCode::NO_CONTENT)
         }
     }
 }

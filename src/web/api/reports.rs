@@ -67,8 +67,9 @@ enum ReportRespondent {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Value {
-    /// The code of a question of the questionnaire in use, or of its wish for help
-    /// (`consultation`, which is only ever `yes`, and raises the alarm).
+    /// The code of a question of a questionnaire of the installation, or of its wish for help
+    /// (`consultation`, which is only ever `yes`, and raises the alarm). What is required is what the
+    /// patient's campaign asks.
     #[schema(example = "temperature", max_length = 64)]
     code: String,
     /// The value as it is stored: a number in the unit of the keys (375 for 37.5 ℃, 97 for 97 %),
@@ -99,7 +100,8 @@ async fn report(
     Json(new): Json<NewReport>,
 ) -> Result<Created<Taken>, Problem> {
     client.must(Right::Observe)?;
-    let patient = desk.store.within(client.scope()?).patient(given::id(&id)?).await?;
+    let within = desk.store.within(client.scope()?);
+    let patient = within.patient(given::id(&id)?).await?;
     let effective_at = given::moment("/effective_at", &new.effective_at)?;
     let age = client.now.duration_since(effective_at);
     if age.is_negative() || age.as_hours() >= 48 {
@@ -111,8 +113,12 @@ async fn report(
             ),
         ));
     }
-    let values = read_values(&desk.questionnaire, &new.values)?;
-    let completion = completion(&desk.questionnaire, &patient, &values);
+    let asked = desk.asked(client.now, &within, patient.id).await?;
+    // A page may ask more than the telephone does: nothing that was said is lost.
+    let known: Vec<&Questionnaire> =
+        [&asked].into_iter().chain(desk.questionnaires.all()).map(AsRef::as_ref).collect();
+    let values = read_values(&known, &new.values)?;
+    let completion = completion(&asked, &patient, &values);
     let report = Report {
         channel: match new.channel {
             ReportChannel::Web => Channel::Web,
@@ -122,7 +128,7 @@ async fn report(
             ReportRespondent::Patient => Respondent::Patient,
             ReportRespondent::Family => Respondent::Family,
         },
-        questionnaire: desk.questionnaire.key(),
+        questionnaire: asked.key(),
         effective_at,
         values,
         completion,
@@ -139,8 +145,9 @@ async fn report(
     Ok((StatusCode::CREATED, axum::Json(taken)))
 }
 
+/// Reads values by the first of the questionnaires that knows each code.
 fn read_values(
-    questionnaire: &Questionnaire,
+    known: &[&Questionnaire],
     given: &[Value],
 ) -> Result<Vec<(String, Answer)>, Problem> {
     let fault = |field: String, ja, en| Problem::field(&field, Bilingual::fixed(ja, en));
@@ -150,11 +157,11 @@ fn read_values(
     let mut values: Vec<(String, Answer)> = Vec::with_capacity(given.len());
     for (index, Value { code, value }) in given.iter().enumerate() {
         let at = |part: &str| format!("/values/{index}/{part}");
-        let question = questionnaire.question(code);
-        if question.is_none() && !questionnaire.is_help(code) {
+        let question = known.iter().find_map(|one| one.question(code));
+        if question.is_none() && !known.iter().any(|one| one.is_help(code)) {
             return Err(fault(at("code"), "この質問はありません", "there is no such question"));
         }
-        if values.iter().any(|(known, _)| known == code) {
+        if values.iter().any(|(earlier, _)| earlier == code) {
             return Err(fault(at("code"), "同じ質問が二度あります", "the question is there twice"));
         }
         let wish = Answer::Choice(YesNo::Yes);
@@ -235,11 +242,11 @@ mod tests {
             ("consultation", "no", false),
             ("shoe_size", "42", false),
         ] {
-            let read = read_values(&questionnaire, &[value(code, given)]);
+            let read = read_values(&[&questionnaire], &[value(code, given)]);
             assert_eq!(read.is_ok(), is_good, "{code} {given}");
         }
         let twice = [value("spo2", "97"), value("spo2", "98")];
-        assert!(read_values(&questionnaire, &twice).is_err());
-        assert!(read_values(&questionnaire, &[]).is_err());
+        assert!(read_values(&[&questionnaire], &twice).is_err());
+        assert!(read_values(&[&questionnaire], &[]).is_err());
     }
 }

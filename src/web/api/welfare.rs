@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use crate::base::Bilingual;
 use crate::base::clock::civil;
-use crate::escalation::welfare::{Act, Choice, LONGEST_WORDS, Refusal, Step};
-use crate::registry::Right;
+use crate::escalation::welfare::{Act, Choice, LONGEST_WORDS, List, Refusal, Step};
+use crate::registry::{Arrangement, Right};
 use crate::store::WelfareCheck;
 use crate::web::Desk;
 use crate::web::api::given;
@@ -35,6 +35,9 @@ struct CheckOut {
     /// The day.
     #[schema(format = Date)]
     date: String,
+    /// On which list of that day: `day` of those who were silent by day, or `night` of those who missed
+    /// an evening slot.
+    list: String,
     /// `unreached`, `no_answers`, `not_called` or `waiting`.
     why: String,
     /// At high risk, or living alone.
@@ -65,6 +68,9 @@ struct All {
     /// When today's list was made.
     #[schema(format = DateTime)]
     listed_at: Option<String>,
+    /// When tonight's list of those who missed an evening slot was made.
+    #[schema(format = DateTime)]
+    night_listed_at: Option<String>,
     items: Vec<CheckOut>,
 }
 
@@ -96,6 +102,7 @@ impl CheckOut {
             id: one.id.map(|id| id.to_string()),
             patient: one.patient.id.to_string(),
             date: one.date.to_string(),
+            list: one.list.as_str().to_owned(),
             why: one.why.as_str().to_owned(),
             is_frail: one.is_frail,
             heard_at: at(one.heard_at),
@@ -119,14 +126,18 @@ async fn list(
     client.must(Right::HandleCases)?;
     let today = civil(client.now).date();
     let within = desk.store.within(client.scope()?);
-    let listed_at = within.welfare_listed_at(today).await?;
+    let listed_at = within.welfare_listed_at(today, List::Day).await?;
+    let night_listed_at = within.welfare_listed_at(today, List::Night).await?;
+    let book = desk.store.campaigns(client.now).await?;
+    let terms = book.in_force(within.center(), &Arrangement::default(), &desk.terms).terms;
     let mut people = within.welfare_checks(today).await?;
-    people.extend(within.welfare_preview(client.now).await?);
+    people.extend(within.welfare_preview(client.now, &terms.cadence).await?);
     let mut entry = client.audit("welfare.viewed");
     entry.detail = format!("api {}", people.len());
     desk.store.audit(client.now, &entry).await?;
     Ok(axum::Json(All {
         listed_at: listed_at.map(|at| at.to_string()),
+        night_listed_at: night_listed_at.map(|at| at.to_string()),
         items: people.iter().map(CheckOut::new).collect(),
     }))
 }

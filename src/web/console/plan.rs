@@ -158,9 +158,15 @@ async fn waiting(
     }
     let nodes = desk.store.node_statuses().await?;
     let nodes: Vec<_> = nodes.iter().filter(|node| node.is_here(now)).collect();
-    let trunks = desk.store.trunk_statuses().await?;
-    let trunks: Vec<&str> = trunks.iter().map(|trunk| trunk.trunk.as_str()).collect();
-    let services = Services { nodes: &nodes, trunks: &trunks, trunk_groups: None };
+    let statuses = desk.store.trunk_statuses().await?;
+    let groups = Services::groups(now, &nodes, &statuses);
+    let trunks: Vec<&str> = statuses.iter().map(|trunk| trunk.trunk.as_str()).collect();
+    let services = Services {
+        nodes: &nodes,
+        trunks: &trunks,
+        trunk_groups: groups.as_deref(),
+        questionnaires: Some(desk.questionnaires.keys()),
+    };
     for patient in overdue {
         waiting.extend(desk.store.waiting(now, &services, patient).await?);
     }

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use crate::base::clock::civil;
 use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, PhoneNumber};
-use crate::registry::Right;
+use crate::registry::{Reach, Right};
 use crate::store::{
-    Counts, Dialing, Disturbances, Finish, Morning, NodeStatus, TestCall, TrunkWord,
+    Counts, Dialing, Disturbances, Finish, Morning, NoTest, NodeStatus, TestCall, TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
@@ -42,7 +42,12 @@ async fn today(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault
         None => None,
     };
     let disturbances = match viewer.staff.scope() {
-        Some(scope) => desk.store.within(scope).disturbances(viewer.now).await?,
+        Some(scope) => {
+            let found = desk.store.within(scope).disturbances(viewer.now).await?;
+            let reach = Reach::Center(scope.center);
+            let campaigns_mute = desk.mute_campaigns(viewer.now, reach).await?;
+            Disturbances { campaigns_mute, ..found }
+        }
         None => Disturbances::default(),
     };
     let sees_plan = counts.is_some() && viewer.may(Right::SeePlan);
@@ -270,7 +275,9 @@ fn test_call(viewer: &Viewer, last: Option<&TestCall>) -> Markup {
                 }
             }
         }
-        @if viewer.may(Right::StartCalls) {
+        @if viewer.may(Right::StartCalls) && !viewer.dialing.is_running {
+            p.hint.no-print { (viewer.tell(&NoTest::Stopped.words())) }
+        } @else if viewer.may(Right::StartCalls) {
             details.no-print {
                 summary { (viewer.say("職員の電話で試す", "Try a staff telephone")) }
                 form.stack method="post" action="/calls/test" {
@@ -405,8 +412,8 @@ async fn stop_form(viewer: Viewer) -> Result<Markup, Fault> {
         &html! {
             p {
                 (viewer.say(
-                    "新しい電話は、すべての保健所で、ただちにかからなくなります。通話中の電話は最後まで続きます。",
-                    "No new call is placed for any health centre from now on. Calls under way go on to their end.",
+                    "新しい電話は、すべての保健所で、ただちにかからなくなります(試験通話も)。通話中の電話は最後まで続きます。",
+                    "No new call is placed for any health centre from now on, and no test call. Calls under way go on to their end.",
                 ))
             }
         },

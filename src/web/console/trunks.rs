@@ -112,7 +112,12 @@ fn trunks_of(viewer: &Viewer, trunks: &[&TrunkStatus]) -> Markup {
             } }
             tbody { @for trunk in trunks { tr {
                 th scope="row" { (trunk.node) }
-                th scope="row" { (trunk.trunk) }
+                th scope="row" {
+                    (trunk.trunk)
+                    @if let Some(group) = &trunk.group {
+                        div.small.muted { (say("グループ ", "group ")) (group) }
+                    }
+                }
                 td {
                     (word(viewer, trunk.at, trunk.state))
                     div.small.muted { (day_and_clock(trunk.since)) (say(" から", " since")) }

@@ -1,5 +1,5 @@
-//! 安否確認: who was silent all day, what is decided about each at 17:00, and what came of it. Red
-//! until it is settled; made to be printed and laid on the table.
+//! 安否確認: who was silent all day, what is decided about each at 17:00, and what came of it; and at
+//! night, who missed an evening call. Red until it is settled; made to be printed and laid on the table.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::WelfareCheckId;
 use crate::campaign::{Attempt, Terms};
-use crate::escalation::welfare::{Act, Choice, LONGEST_WORDS, Refusal, Step, rank};
+use crate::escalation::welfare::{Act, Choice, LONGEST_WORDS, List, Refusal, Step, rank};
 use crate::registry::{Arrangement, Right};
 use crate::store::WelfareCheck;
 use crate::web::Desk;
@@ -37,21 +37,22 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
     let today = civil(viewer.now).date();
     let within = desk.store.within(viewer.scope()?);
     let terms = terms(&viewer, &desk).await?;
-    let listed_at = within.welfare_listed_at(today).await?;
+    let listed_at = within.welfare_listed_at(today, List::Day).await?;
+    let night_at = within.welfare_listed_at(today, List::Night).await?;
     let mut listed = within.welfare_checks(today).await?;
     listed.sort_by_key(|one| {
         let is_settled = one.step() == Step::Settled;
-        (is_settled, rank(one.is_frail, one.heard_at), one.id)
+        (is_settled, one.list, rank(one.is_frail, one.heard_at), one.id)
     });
-    let mut silent = within.welfare_preview(viewer.now).await?;
-    silent.sort_by_key(|one| (rank(one.is_frail, one.heard_at), one.patient.id));
+    let mut silent = within.welfare_preview(viewer.now, &terms.cadence).await?;
+    silent.sort_by_key(|one| (one.list, rank(one.is_frail, one.heard_at), one.patient.id));
     let mut entry = viewer.audit("welfare.viewed");
     entry.detail = format!("{} listed, {} silent", listed.len(), silent.len());
     desk.store.audit(viewer.now, &entry).await?;
 
     let count = |step| listed.iter().filter(|one| one.step() == step).count();
     let body = html! {
-        (hours(&viewer, &terms, listed_at))
+        (hours(&viewer, &terms, listed_at, night_at))
         @if listed_at.is_some() || !listed.is_empty() {
             p.row role="status" {
                 span { (viewer.say("未協議", "to be decided")) " " strong.red[count(Step::Listed) > 0] data-count="listed" { (count(Step::Listed)) } }
@@ -88,7 +89,12 @@ async fn terms(viewer: &Viewer, desk: &Desk) -> Result<Arc<Terms>, Fault> {
 }
 
 /// What happens when, and how far the day has come.
-fn hours(viewer: &Viewer, terms: &Terms, listed_at: Option<Timestamp>) -> Markup {
+fn hours(
+    viewer: &Viewer,
+    terms: &Terms,
+    listed_at: Option<Timestamp>,
+    night_at: Option<Timestamp>,
+) -> Markup {
     let clock = |time: Time| time.strftime("%H:%M").to_string();
     let (review, decide, escalate) = (
         clock(terms.cadence.review_at),
@@ -106,8 +112,27 @@ fn hours(viewer: &Viewer, terms: &Terms, listed_at: Option<Timestamp>) -> Markup
              Nothing closes by itself."
         ),
     );
+    let [last, night, night_escalate] =
+        [terms.cadence.last_daytime_start, terms.silence.night_at, terms.silence.night_escalate_at]
+            .map(clock);
+    let evening = Bilingual::composed(
+        format!(
+            "{last} より後に始まる夜の枠(寝る前)は、{night} に別の「夜の一覧」で確かめます。{night_escalate} \
+             までに結果のない方は責任者に上がります。"
+        ),
+        format!(
+            "Evening slots, which begin after {last}, are judged by a list of their own at {night}. \
+             Whoever of it is not settled by {night_escalate} goes to the supervisor."
+        ),
+    );
     html! {
-        p.muted { (viewer.tell(&text)) }
+        p.muted { (viewer.tell(&text)) " " (viewer.tell(&evening)) }
+        @if let Some(at) = night_at {
+            p {
+                (ui::icon(Icon::Clock)) " " (viewer.say("夜の一覧", "List of the night")) " "
+                strong { (civil(at).strftime("%H:%M")) }
+            }
+        }
         @if let Some(at) = listed_at {
             p {
                 (ui::icon(Icon::Clock)) " " (viewer.say("本日の一覧", "Today's list")) " "
@@ -121,7 +146,8 @@ fn card(viewer: &Viewer, one: &WelfareCheck, today: Date) -> Markup {
     let patient = &one.patient;
     let step = one.step();
     let is_red = one.id.is_some() && step != Step::Settled;
-    let heading = format!("w-{}", patient.id);
+    // Somebody may be on both lists of a day, and on that of a day before.
+    let heading = format!("w-{}-{}-{}", patient.id, one.date, one.list.as_str());
     html! {
         article.card.case.urgent[is_red] aria-labelledby=(heading) data-step=(word(one)) {
             div.row.between {
@@ -176,6 +202,9 @@ fn word(one: &WelfareCheck) -> &'static str {
 
 fn state(viewer: &Viewer, one: &WelfareCheck) -> Markup {
     html! {
+        @if one.list == List::Night {
+            (ui::badge("badge", Icon::Clock, viewer.say("夜の一覧", "night")))
+        }
         @if one.is_frail {
             (ui::badge("badge caution", Icon::Caution, viewer.say("ハイリスク・独居", "high risk or alone")))
         }

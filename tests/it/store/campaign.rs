@@ -429,7 +429,12 @@ async fn waits(
 ) {
     let seen = NodeStatus { at: now, ..here() };
     let nodes = [&seen];
-    let services = Services { nodes: &nodes, trunks: &["main"], trunk_groups: Some(&[None]) };
+    let services = Services {
+        nodes: &nodes,
+        trunks: &["main"],
+        trunk_groups: Some(&[None]),
+        questionnaires: None,
+    };
     let waiting = district.store.waiting(now, &services, patient).await.unwrap();
     assert!(waiting.contains(&(attempt, expected)), "{expected:?}, but {waiting:?}");
     let claimed = district.claimed(now, 1).await;
@@ -522,7 +527,8 @@ async fn every_condition_of_the_claim_has_its_reason(database: Database) {
         ),
     ] {
         let nodes: Vec<&NodeStatus> = node.iter().collect();
-        let services = Services { nodes: &nodes, trunks: &["main"], trunk_groups: None };
+        let services =
+            Services { nodes: &nodes, trunks: &["main"], trunk_groups: None, questionnaires: None };
         let waiting = store.waiting(at(9, 0), &services, patient).await.unwrap();
         assert_eq!(waiting, [(attempt, expected)]);
     }
@@ -554,7 +560,7 @@ async fn every_condition_of_the_claim_has_its_reason(database: Database) {
     store.finish_attempt(at(9, 10), other, &over).await.unwrap();
 
     // Nothing.
-    let services = Services { nodes: &[], trunks: &[], trunk_groups: None };
+    let services = Services { nodes: &[], trunks: &[], trunk_groups: None, questionnaires: None };
     assert!(store.waiting(at(8, 0), &services, patient).await.unwrap().is_empty(), "not due yet");
     waits(&district, at(9, 10), one, Waiting::InTurn).await;
 }

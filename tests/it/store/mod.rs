@@ -25,7 +25,7 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{AttemptState, NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::case::FactSource;
 use mimamori::escalation::{Fact, Priority};
-use mimamori::ivr::{Answer, Entry, YesNo};
+use mimamori::ivr::{Answer, Entry, Questionnaires, YesNo};
 use mimamori::observation::{Channel, Observation};
 use mimamori::registry::{Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag};
 use mimamori::store::{Change, Claim, Claimant, Outcome, Report, Store, StoreError};
@@ -313,6 +313,7 @@ fn claimant(node: &str) -> Claimant {
         only: None,
         trunk: "main".to_owned(),
         trunk_group: None,
+        questionnaires: Questionnaires::shipped().keys().clone(),
         grace: Duration::from_hours(3),
     }
 }

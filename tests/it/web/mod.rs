@@ -25,7 +25,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private, address};
 use mimamori::campaign::Terms;
 use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaire};
+use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::{
     Actor, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Reach, Role, Staff,
@@ -73,7 +73,7 @@ impl Office {
             store: store.clone(),
             clock: Clock::new(move || *shared.lock().unwrap()),
             library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaire: Questionnaire::recuperation(),
+            questionnaires: Questionnaires::shipped(),
             rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
             terms: Arc::new(Terms::shipped()),
             archive: None,

@@ -16,16 +16,19 @@ use crate::base::clock::civil;
 use crate::campaign::capacity::{Estimate, Habits, Load, Measured, estimate};
 use crate::campaign::example::{Example, unanswered};
 use crate::campaign::programme::{Caps, State as Stands, Version};
+use crate::campaign::terms::Stock;
 use crate::campaign::{Calendar, Campaign, Terms};
 use crate::registry::{Arrangement, AuditEntry, Episode, HealthCenter, Right};
-use crate::store::{CampaignChange, Effect, NodeStatus, TrunkWord, Within};
+use crate::store::{CampaignChange, Effect, NodeStatus, TrunkStatus, TrunkWord, Within};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::campaigns::form::{Form, RETRY_COLUMNS};
 use crate::web::console::campaigns::words::{
     self, Choice, HOLIDAYS, RECORDINGS, RETRIES, SHORT_SCRIPTS, WEEKDAYS,
 };
-use crate::web::console::campaigns::{InHand, actions, named, not_so, starting, state, within};
+use crate::web::console::campaigns::{
+    InHand, actions, in_force, named, not_so, starting, state, within,
+};
 use crate::web::fault::Fault;
 use crate::web::ui::{self, Icon, Section};
 
@@ -60,6 +63,8 @@ struct Sheet<'a> {
     center: HealthCenter,
     calendar: Calendar,
     in_hand: InHand,
+    /// What the terms may name.
+    stock: Stock,
     measured: Measured,
     /// What the trunks bear; `None` if no service runs.
     lines: Option<u32>,
@@ -79,7 +84,8 @@ impl<'a> Sheet<'a> {
         let terms = campaign.draft.clone().unwrap_or_else(|| Terms::clone(latest));
         let since = viewer.now - Duration::from_hours(24 * MEASURED_DAYS);
         let nodes = desk.store.node_statuses().await?;
-        let lines = lines_here(&nodes, viewer.now);
+        let trunks = desk.store.trunk_statuses().await?;
+        let lines = lines_here(&nodes, &trunks, terms.trunk_group.as_deref(), viewer.now);
         let today = civil(viewer.now).date();
         Ok(Self {
             viewer,
@@ -88,6 +94,7 @@ impl<'a> Sheet<'a> {
             center: within.health_center().await?,
             calendar: within.closures(viewer.now).await?,
             in_hand: InHand::of(within, viewer).await?,
+            stock: desk.stock(viewer.now, within).await?,
             measured: within.measured_calls(since).await?,
             lines,
             somebody: Episode {
@@ -130,6 +137,9 @@ impl<'a> Sheet<'a> {
                     }
                     @if self.viewer.may(Right::ChangePlan) { (actions(self.viewer, campaign)) }
                 }
+            }
+            @for fault in &in_force(campaign, &self.stock) {
+                p.notice.act { (ui::icon(Icon::Alert)) (self.say("公開中の版: ", "The version in force: ")) (self.viewer.tell(fault)) }
             }
             div.campaign {
                 div { (self.terms_form(form)) }
@@ -196,16 +206,26 @@ impl<'a> Sheet<'a> {
                         (fields.time("escalate_at", self.say("上申", "Escalation")))
                     }
                     div.row {
+                        (fields.time("night_at", self.say("夜の一覧(寝る前の枠)", "List of the night (evening slots)")))
+                        (fields.time("night_escalate_at", self.say("夜の上申", "Escalation of the night")))
+                    }
+                    div.row {
                         (fields.number("frail_after_attempts", self.say("高リスク・独居の方を知らせる回数", "High risk or alone: after calls"), 1, 6))
                         (fields.number("absence_hours", self.say("無報告の警告(時間)", "Alarm without a report (hours)"), 12, 72))
                     }
                 }
                 fieldset {
                     legend { (self.say("問診・録音・回線", "Script, recordings, trunks")) }
+                    (fields.stocked("questionnaire", self.say("問診票", "Questionnaire"), None, &self.stock.questionnaires))
+                    (fields.stocked(
+                        "rules",
+                        self.say("判定のルール", "Rules that judge the answers"),
+                        Some(self.say("保健所でその日に有効なルール", "Those in force for the centre on the day")),
+                        &self.stock.rules,
+                    ))
                     (fields.choice("short_script", self.say("短い問診", "Short script"), &SHORT_SCRIPTS))
                     (fields.choice("recording", self.say("残す録音", "Recordings kept"), &RECORDINGS))
                     (fields.text("trunk_group", self.say("回線グループ(空欄はすべて)", "Trunk group (empty: any)"), 40))
-                    p.hint { (self.say("問診票", "Questionnaire")) " " code { (self.terms.questionnaire) } }
                 }
                 @if self.may_change() { (self.buttons()) }
             }
@@ -227,8 +247,15 @@ impl<'a> Sheet<'a> {
     }
 
     fn meaning(&self) -> Markup {
-        let faults = self.terms.faults();
-        let warnings = self.terms.warnings(&self.center);
+        let mut faults = self.terms.faults();
+        faults.extend(self.terms.missing(&self.stock));
+        let mut warnings = self.terms.warnings(&self.center);
+        if let (Some(group), Some(0)) = (&self.terms.trunk_group, self.lines) {
+            warnings.push(Bilingual::composed(
+                format!("回線グループ「{group}」の回線が、いま動いていません"),
+                format!("no trunk of the group “{group}” is up"),
+            ));
+        }
         html! {
             section.card {
                 h2 { (self.say("この内容では", "By these terms")) }
@@ -459,11 +486,25 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// What the trunks of the nodes that are there bear; `None` if there are none.
-fn lines_here(nodes: &[NodeStatus], now: Timestamp) -> Option<u32> {
-    let here: Vec<&NodeStatus> = nodes.iter().filter(|node| node.is_here(now)).collect();
+/// What the trunks of the nodes that are there bear, of one group only if the terms are bound to it;
+/// `None` if no node is there.
+fn lines_here(
+    nodes: &[NodeStatus],
+    trunks: &[TrunkStatus],
+    group: Option<&str>,
+    now: Timestamp,
+) -> Option<u32> {
+    let mut here: Vec<&NodeStatus> = nodes.iter().filter(|node| node.is_here(now)).collect();
+    if here.is_empty() {
+        return None;
+    }
+    let is_of_group = |node: &NodeStatus| {
+        let mut own = trunks.iter().filter(|trunk| trunk.node == node.node);
+        group.is_none() || own.any(|trunk| trunk.group.as_deref() == group)
+    };
+    here.retain(|node| is_of_group(node));
     let ready = here.iter().filter(|node| node.trunk == TrunkWord::Ready);
-    (!here.is_empty()).then(|| ready.map(|node| node.lines_limit).sum())
+    Some(ready.map(|node| node.lines_limit).sum())
 }
 
 /// The fields of the form, with what is wrong beside each.
@@ -534,6 +575,25 @@ impl Fields<'_> {
                         @for (_, word, told) in choices {
                             option value=(word) selected[*word == shown] { (self.viewer.tell(told)) }
                         }
+                    }
+                }
+                (self.fault(name))
+            }
+        }
+    }
+
+    /// A choice from what is kept elsewhere; `none` is the choice of nothing. What was chosen and is
+    /// gone meanwhile is shown as such, rather than another in its place.
+    fn stocked(&self, name: &str, label: &str, none: Option<&str>, known: &[String]) -> Markup {
+        let shown = self.form.shown(name);
+        let is_gone = !shown.is_empty() && !known.iter().any(|one| one == shown);
+        html! {
+            div {
+                label { (label)
+                    select name=(name) aria-invalid=[self.invalid(name)] aria-describedby=[self.described(name)] {
+                        @if let Some(none) = none { option value="" selected[shown.is_empty()] { (none) } }
+                        @if is_gone { option value=(shown) selected { (shown) (self.viewer.say("(ありません)", " (not there)")) } }
+                        @for one in known { option value=(one) selected[one == shown] { (one) } }
                     }
                 }
                 (self.fault(name))
@@ -638,7 +698,7 @@ pub(super) async fn save(
     let id = campaign.id;
     let sheet = Sheet::of(&desk, &viewer, &within, campaign).await?;
     let mut form = Form::new(fields);
-    let Some((name, terms)) = form.read(&sheet.terms) else {
+    let Some((name, terms)) = form.read(&sheet.terms, &sheet.stock) else {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, sheet.page(&form)).into_response());
     };
     let by = viewer.staff.name.expose().clone();
@@ -654,7 +714,7 @@ pub(super) async fn save(
     let Some(effect) = effect else {
         return Ok(done(&to, viewer.say("下書きを保存しました。", "The draft is saved.")));
     };
-    if !terms.faults().is_empty() {
+    if !terms.faults().is_empty() || !terms.missing(&sheet.stock).is_empty() {
         return Ok(done(
             &to,
             viewer.say(

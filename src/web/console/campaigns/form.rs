@@ -8,6 +8,7 @@ use jiff::civil::Time;
 
 use crate::base::Bilingual;
 use crate::campaign::schedule::SLOTS_A_DAY;
+use crate::campaign::terms::Stock;
 use crate::campaign::{Terms, Window};
 use crate::web::console::campaigns::words::{
     Choice, HOLIDAYS, RECORDINGS, RETRIES, SHORT_SCRIPTS, word,
@@ -44,11 +45,15 @@ impl Form {
         form.put("short_script", word(&SHORT_SCRIPTS, terms.short_script));
         form.put("recording", word(&RECORDINGS, terms.recording));
         form.put("trunk_group", terms.trunk_group.as_deref().unwrap_or_default());
+        form.put("questionnaire", &terms.questionnaire);
+        form.put("rules", terms.rules.as_deref().unwrap_or_default());
         for (name, time_of_day) in [
             ("last_daytime_start", terms.cadence.last_daytime_start),
             ("review_at", terms.cadence.review_at),
             ("decide_at", terms.silence.decide_at),
             ("escalate_at", terms.silence.escalate_at),
+            ("night_at", terms.silence.night_at),
+            ("night_escalate_at", terms.silence.night_escalate_at),
         ] {
             form.put(name, &time(time_of_day));
         }
@@ -111,7 +116,7 @@ impl Form {
 
     /// The name and the terms that are meant; what the form does not show stays as in `base`.
     /// `None` if anything cannot be meant.
-    pub(super) fn read(&mut self, base: &Terms) -> Option<(String, Terms)> {
+    pub(super) fn read(&mut self, base: &Terms, stock: &Stock) -> Option<(String, Terms)> {
         let mut terms = base.clone();
         let name = self.shown("name").to_owned();
         if name.is_empty() || name.chars().count() > 60 || name.chars().any(char::is_control) {
@@ -136,11 +141,23 @@ impl Form {
             self.refuse("trunk_group", ja, en);
         }
         terms.trunk_group = (!group.is_empty()).then_some(group);
+        // A form that was opened before there was a choice shows none.
+        if self.fields.contains_key("questionnaire")
+            && let Some(key) = self.one_of("questionnaire", &stock.questionnaires)
+        {
+            terms.questionnaire = key;
+        }
+        terms.rules = match self.shown("rules") {
+            "" => None,
+            _ => self.one_of("rules", &stock.rules),
+        };
         terms.cadence.tolerance = self.minutes("tolerance", 480);
         terms.cadence.last_daytime_start = self.time("last_daytime_start");
         terms.cadence.review_at = self.time("review_at");
         terms.silence.decide_at = self.time("decide_at");
         terms.silence.escalate_at = self.time("escalate_at");
+        terms.silence.night_at = self.time("night_at");
+        terms.silence.night_escalate_at = self.time("night_escalate_at");
         terms.silence.frail_after_attempts = self.number("frail_after_attempts", 6);
         terms.silence.absence_hours = self.number("absence_hours", 999);
         terms.retry.attempts = self.number("attempts", 99);
@@ -226,6 +243,20 @@ impl Form {
         delays
     }
 
+    /// One of what there is.
+    fn one_of(&mut self, name: &str, known: &[String]) -> Option<String> {
+        let typed = self.shown(name).to_owned();
+        if known.contains(&typed) {
+            return Some(typed);
+        }
+        let fault = Bilingual::composed(
+            format!("「{typed}」はありません。次から選んでください: {}", known.join("、")),
+            format!("There is no {typed:?}. Please choose one of: {}", known.join(", ")),
+        );
+        self.faults.push((name.to_owned(), fault));
+        None
+    }
+
     fn choice<T: Copy>(&mut self, name: &str, choices: &[Choice<T>], otherwise: T) -> T {
         let typed = self.shown(name);
         if let Some((value, ..)) = choices.iter().find(|(_, word, _)| *word == typed) {
@@ -244,6 +275,13 @@ fn time(time: Time) -> String {
 mod tests {
     use super::*;
 
+    fn stock() -> Stock {
+        Stock {
+            questionnaires: vec!["recuperation@2".to_owned(), "school@1".to_owned()],
+            rules: vec!["2026-11-01".to_owned()],
+        }
+    }
+
     fn with(name: &str, value: &str) -> Form {
         let mut form = Form::of("夏の健康観察", &Terms::shipped());
         form.put(name, value);
@@ -252,10 +290,15 @@ mod tests {
 
     #[test]
     fn terms_that_were_shown_are_read_back() {
-        let mut terms = Terms { trunk_group: Some("main".to_owned()), ..Terms::shipped() };
+        let mut terms = Terms {
+            trunk_group: Some("main".to_owned()),
+            questionnaire: "school@1".to_owned(),
+            rules: Some("2026-11-01".to_owned()),
+            ..Terms::shipped()
+        };
         terms.hours[6] = None;
         terms.retry.busy.clear();
-        let read = Form::of("夏の健康観察", &terms).read(&Terms::shipped());
+        let read = Form::of("夏の健康観察", &terms).read(&Terms::shipped(), &stock());
         assert_eq!(read, Some(("夏の健康観察".to_owned(), terms)));
     }
 
@@ -271,13 +314,23 @@ mod tests {
             ("busy0", "1", "busy0"),
             ("busy0", "", "busy1"),
             ("trunk_group", "a b", "trunk_group"),
+            ("questionnaire", "school@2", "questionnaire"),
+            ("questionnaire", "", "questionnaire"),
+            ("rules", "2020-01-01", "rules"),
         ] {
             let mut form = with(name, value);
-            assert_eq!(form.read(&Terms::shipped()), None, "{name}={value}");
+            assert_eq!(form.read(&Terms::shipped(), &stock()), None, "{name}={value}");
             assert!(form.fault(at).is_some(), "{name}={value} {:?}", form.faults);
         }
+        let mut form = with("questionnaire", "school@2");
+        form.read(&Terms::shipped(), &stock());
+        let told = form.fault("questionnaire").unwrap();
+        assert_eq!(
+            told.ja,
+            "「school@2」はありません。次から選んでください: recuperation@2、school@1"
+        );
         // Terms that are merely unfinished can be kept as a draft.
-        let read = with("attempts", "0").read(&Terms::shipped());
+        let read = with("attempts", "0").read(&Terms::shipped(), &stock());
         assert!(read.is_some_and(|(_, terms)| !terms.faults().is_empty()));
     }
 }

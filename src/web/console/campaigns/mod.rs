@@ -18,8 +18,9 @@ use crate::base::clock::civil;
 use crate::base::id::CampaignId;
 use crate::campaign::Campaign;
 use crate::campaign::programme::{Action, State as Stands};
+use crate::campaign::terms::Stock;
 use crate::registry::{AuditEntry, Right};
-use crate::store::{CampaignChange, StoreError, Within};
+use crate::store::{CampaignChange, Discarded, StoreError, Within};
 use crate::web::Desk;
 use crate::web::auth::{Nothing, Posted, Viewer, done};
 use crate::web::fault::Fault;
@@ -38,6 +39,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/campaigns", get(list).post(draft))
         .route("/campaigns/{id}", get(editor::show).post(editor::save))
         .route("/campaigns/{id}/act", post(act))
+        .route("/campaigns/{id}/discard", post(discard))
         .route("/campaigns/{id}/copy", post(copy))
         .route("/campaigns/{id}/caps", post(editor::set_caps))
         .route("/campaigns/{id}/start-day", post(editor::set_start))
@@ -80,6 +82,7 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
     let within = within(&desk, &viewer, Right::SeePlan)?;
     let campaigns = within.campaigns(viewer.now).await?;
     let in_hand = InHand::of(&within, &viewer).await?;
+    let stock = desk.stock(viewer.now, &within).await?;
     let say = |ja, en| viewer.say(ja, en);
     let may_change = viewer.may(Right::ChangePlan);
     Ok(ui::page(
@@ -114,7 +117,12 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
                                     div.small.muted { (say("ほかの計画に入っていない方はこの計画です", "for all who are in no other one")) }
                                 }
                             }
-                            td { (state(&viewer, campaign)) (starting(&viewer, campaign)) }
+                            td {
+                                (state(&viewer, campaign)) (starting(&viewer, campaign))
+                                @for fault in &in_force(campaign, &stock) {
+                                    div.small.red { (ui::icon(Icon::Alert)) (viewer.tell(fault)) }
+                                }
+                            }
                             td.number { (in_hand.patients(campaign)) }
                             td.number { (in_hand.lines(campaign)) @if let Some(cap) = campaign.caps.lines { " / " (cap) } }
                             td { (version(&viewer, campaign)) }
@@ -139,6 +147,12 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
             }
         },
     ))
+}
+
+/// What the terms in force name and nobody has.
+fn in_force(campaign: &Campaign, stock: &Stock) -> Vec<Bilingual> {
+    let version = campaign.version.as_ref().filter(|_| !campaign.state.is_over());
+    version.map(|version| version.terms.missing(stock)).unwrap_or_default()
 }
 
 /// Where a campaign stands, as word, icon and colour.
@@ -218,12 +232,27 @@ fn actions(viewer: &Viewer, campaign: &Campaign) -> Markup {
                     }
                 }
             }
+            @if is_discardable(campaign) {
+                form method="post" action={ "/campaigns/" (campaign.id) "/discard" } {
+                    (ui::csrf(viewer))
+                    button.quiet type="submit" data-confirm=(viewer.say(
+                        "下書きを破棄しますか。元に戻せません。公開した版は変わりません。",
+                        "Discard the draft? It cannot be brought back. Published versions stay as they are.",
+                    )) { (viewer.say("下書きを破棄", "Discard the draft")) }
+                }
+            }
             form method="post" action={ "/campaigns/" (campaign.id) "/copy" } {
                 (ui::csrf(viewer))
                 button.quiet type="submit" { (viewer.say("複製", "Duplicate")) }
             }
         }
     }
+}
+
+/// There is something that was never published.
+fn is_discardable(campaign: &Campaign) -> bool {
+    let has_terms = campaign.draft.is_some() && !campaign.state.is_over();
+    campaign.state == Stands::Draft || has_terms
 }
 
 /// Patients hear from nobody after it.
@@ -265,6 +294,13 @@ async fn act(
             "Please give a reason of at most 200 characters.",
         )));
     }
+    if matches!(action, Action::Start | Action::Resume) {
+        let campaign = within.campaign(viewer.now, id).await?;
+        let stock = desk.stock(viewer.now, &within).await?;
+        if let Some(fault) = in_force(&campaign, &stock).into_iter().next() {
+            return Err(Fault::Conflict(fault));
+        }
+    }
     let entry = AuditEntry { detail: reason.to_owned(), ..viewer.audit(action.done()) };
     let by = viewer.staff.name.expose().clone();
     let change = CampaignChange { by: &by, reason, entry: &entry };
@@ -277,8 +313,32 @@ async fn act(
     Ok(done("/campaigns", &text))
 }
 
+async fn discard(
+    State(desk): State<Desk>,
+    Path(id): Path<String>,
+    Posted { viewer, form: Nothing {} }: Posted<Nothing>,
+) -> Result<Response, Fault> {
+    let within = within(&desk, &viewer, Right::ChangePlan)?;
+    let campaign = within.campaign(viewer.now, named(&id)?).await?;
+    let entry = AuditEntry { detail: campaign.name, ..viewer.audit("campaign.discarded") };
+    let by = viewer.staff.name.expose().clone();
+    let change = CampaignChange { by: &by, reason: "", entry: &entry };
+    let discarded = within.discard_draft(viewer.now, campaign.id, &change).await.map_err(not_so)?;
+    let to = match discarded {
+        Discarded::Campaign => "/campaigns".to_owned(),
+        Discarded::Terms => format!("/campaigns/{}", campaign.id),
+    };
+    Ok(done(&to, viewer.say("下書きを破棄しました。", "The draft is discarded.")))
+}
+
 fn not_so(fault: StoreError) -> Fault {
     match fault {
+        StoreError::Conflict { constraint } if constraint == "campaign_in_use" => {
+            Fault::Conflict(Bilingual::fixed(
+                "この下書きに入っている方がいます。患者のページで別の計画に移してから破棄してください。",
+                "Patients are in this draft. Move them to another campaign on their pages first.",
+            ))
+        }
         StoreError::Conflict { constraint } if constraint == "campaign_default" => {
             Fault::Conflict(Bilingual::fixed(
                 "ほかの計画に入っていない方の計画なので、終了できません。一時停止はできます。",

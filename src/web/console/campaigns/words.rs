@@ -108,11 +108,14 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
     let silence = &terms.silence;
     let [review, decide, escalate] =
         [terms.cadence.review_at, silence.decide_at, silence.escalate_at].map(clock);
+    let [last, night, night_escalate] =
+        [terms.cadence.last_daytime_start, silence.night_at, silence.night_escalate_at].map(clock);
     let holidays = told(&HOLIDAYS, terms.holidays);
     let short = told(&SHORT_SCRIPTS, terms.short_script);
     let kept = told(&RECORDINGS, terms.recording);
     let (frail, hours) = (silence.frail_after_attempts, silence.absence_hours);
     let mut sentences = vec![
+        asked(terms),
         week(terms),
         Bilingual::composed(
             format!("祝日・休業日: {}。", holidays.ja),
@@ -145,6 +148,15 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
         ),
         Bilingual::composed(
             format!(
+                "{last}より後に始まる夜の枠は、{night}の夜の一覧で確かめ、{night_escalate}に残りを上申します。"
+            ),
+            format!(
+                "Evening slots, after {last}: a list of their own at {night}; {night_escalate}: the \
+                 rest goes to the supervisor."
+            ),
+        ),
+        Bilingual::composed(
+            format!(
                 "リスクの高い方・独居の方は{frail}回つながらなければ職員に知らせます。\
                  {hours}時間なにも報告がなければ警告します。"
             ),
@@ -161,6 +173,22 @@ pub(super) fn summary(terms: &Terms) -> Vec<Bilingual> {
         ));
     }
     sentences
+}
+
+/// What is asked, and by what it is judged.
+fn asked(terms: &Terms) -> Bilingual {
+    let questionnaire = &terms.questionnaire;
+    let (ja, en) = match &terms.rules {
+        None => (
+            "保健所でその日に有効なルール".to_owned(),
+            "the rules that are in force for the centre on the day".to_owned(),
+        ),
+        Some(version) => (format!("ルール「{version}」"), format!("the rules {version}")),
+    };
+    Bilingual::composed(
+        format!("問診票「{questionnaire}」で尋ね、{ja}で判定します。"),
+        format!("The questionnaire {questionnaire} is asked; {en} judge the answers."),
+    )
 }
 
 /// Days with the same hours are told together.
@@ -237,14 +265,19 @@ mod tests {
         terms.trunk_group = Some("main".to_owned());
         let told: Vec<String> = summary(&terms).iter().map(|one| one.ja.to_string()).collect();
         insta::assert_snapshot!(told.join("\n"), @"
+        問診票「recuperation@2」で尋ね、保健所でその日に有効なルールで判定します。
         発信する時間: 月火水木金土 8:00–20:00、日 発信しない(保健所の発信時間の中だけ)。
         祝日・休業日: ほかの日と同じく発信する。
         時刻の約束がない方には 9:30・14:30 に電話し、約束の時刻から120分の間に発信します。
         1つの時刻につき最大3回かけます(応答なし: 20・40分後、話し中: かけ直さない)。
         短い問診: その日の2回目から。録音: 保健所の設定に従う。
         16:00に未応答一覧を作り、17:00までに安否確認を決め、20:00に残りを上申します。
+        15:00より後に始まる夜の枠は、20:30の夜の一覧で確かめ、21:30に残りを上申します。
         リスクの高い方・独居の方は2回つながらなければ職員に知らせます。36時間なにも報告がなければ警告します。
         回線グループ「main」だけを使います。
         ");
+        terms.rules = Some("2026-11-01".to_owned());
+        let judged = &summary(&terms)[0];
+        assert_eq!(judged.ja, "問診票「recuperation@2」で尋ね、ルール「2026-11-01」で判定します。");
     }
 }

@@ -29,9 +29,9 @@ use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::escalation::Lane;
 use crate::registry::audit::hex;
-use crate::registry::{Right, Scope};
+use crate::registry::{Reach, Right, Scope};
 use crate::store::{
-    Changes, Disturbances, NodeStatus, QueueCard, Store, StoreError, Topic, TrunkStatus, TrunkWord,
+    Changes, Disturbances, NodeStatus, QueueCard, StoreError, Topic, TrunkStatus, TrunkWord,
 };
 use crate::web::Desk;
 use crate::web::auth::Viewer;
@@ -82,10 +82,11 @@ impl Board {
     /// reading.
     async fn queue(
         &self,
-        store: &Store,
+        desk: &Desk,
         scope: Scope,
         now: Timestamp,
     ) -> Result<Arc<Queue>, StoreError> {
+        let store = &desk.store;
         let mut seen = self.0.lock().await;
         if let Some(seen) = seen.get(&scope)
             && !seen.changes.has_changed()
@@ -96,9 +97,11 @@ impl Board {
         // Before it is read: what changes meanwhile is read the next time.
         let changes = store.changes(TOPICS);
         let within = store.within(scope);
+        let campaigns_mute = desk.mute_campaigns(now, Reach::Center(scope.center)).await?;
+        let disturbances = within.disturbances(now).await?;
         let queue = Arc::new(Queue {
             cards: within.case_queue(now).await?,
-            disturbances: within.disturbances(now).await?,
+            disturbances: Disturbances { campaigns_mute, ..disturbances },
             nodes: store.node_statuses().await?,
             trunks: store.trunk_statuses().await?,
         });
@@ -115,7 +118,7 @@ async fn page(
     if !viewer.may(Right::HandleCases) {
         return system_page(&viewer, &desk).await;
     }
-    let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
+    let queue = board.queue(&desk, viewer.scope()?, viewer.now).await?;
     let mut entry = viewer.audit("cases.viewed");
     entry.detail = format!("{} cases", queue.cards.len());
     desk.store.audit(viewer.now, &entry).await?;
@@ -151,9 +154,11 @@ async fn system_page(viewer: &Viewer, desk: &Desk) -> Result<Markup, Fault> {
 /// The queue without a single case.
 async fn without_patients(viewer: &Viewer, desk: &Desk) -> Result<Queue, Fault> {
     viewer.must(Right::SeeTrunks)?;
+    let campaigns_mute = desk.mute_campaigns(viewer.now, viewer.reach()).await?;
+    let disturbances = desk.store.disturbances(viewer.now, viewer.reach()).await?;
     Ok(Queue {
         cards: Vec::new(),
-        disturbances: desk.store.disturbances(viewer.now, viewer.reach()).await?,
+        disturbances: Disturbances { campaigns_mute, ..disturbances },
         nodes: desk.store.node_statuses().await?,
         trunks: desk.store.trunk_statuses().await?,
     })
@@ -173,7 +178,7 @@ async fn list(
         };
         return Ok(part.into_response());
     }
-    let queue = board.queue(&desk.store, viewer.scope()?, viewer.now).await?;
+    let queue = board.queue(&desk, viewer.scope()?, viewer.now).await?;
     let lanes = lanes(&viewer, &queue);
     let etag = format!("\"{}\"", hex(&Sha256::digest(lanes.0.as_bytes())[..16]));
     let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
@@ -372,9 +377,11 @@ mod tests {
                 waiting_since: Some(at(60)),
                 messages_not_taken: 2,
                 campaigns_not_started: vec!["冬".to_owned()],
+                campaigns_mute: vec![("秋".to_owned(), "school@1".to_owned())],
                 trunks_in_vain: vec![("main".to_owned(), 24)],
             },
             trunks: vec![TrunkStatus {
+                group: None,
                 node: "four".to_owned(),
                 trunk: "ntt".to_owned(),
                 at: at(990),
@@ -400,6 +407,7 @@ mod tests {
                 "due, but not called: 3 (since 09:01)",
                 "alarms that their receiver does not take: 2",
                 "campaign that should have started: 冬",
+                "campaign that calls nobody, for want of its questionnaire: 秋 (school@1)",
                 "trunk main: nobody answered any of 24 calls within two hours",
             ]
         );

@@ -99,7 +99,7 @@ async fn lists(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault
                     summary { (say("列の見出し", "The columns")) }
                     p { (say("必須: ", "Needed: ")) "管理番号、氏名、フリガナ、生年月日、電話番号1" }
                     p { (say("任意: ", "Optional: "))
-                        "性別、電話番号2・3、電話種別、観察開始日、観察終了日、架電時刻1〜4、言語、体温計、パルスオキシメーター、独居、リスク因子、ゆっくり、備考" }
+                        "性別、電話番号2・3、電話種別、観察開始日、観察終了日、架電時刻1〜4、架電曜日(月水金、平日、毎日など)、報告方法(電話・Web・職員)、言語、体温計、パルスオキシメーター、独居、リスク因子、ゆっくり、備考" }
                     p { (say(
                         "ほかの見出しは、確認の画面でどの項目かを選べます。選んだ内容は次回も使われます。",
                         "What another heading stands for can be said when the list is explained; it is remembered.",

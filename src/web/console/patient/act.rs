@@ -200,7 +200,7 @@ pub(super) async fn observe(
     let mut act = Act::new(desk, id, posted, ("observe", Right::Observe))?;
     let patient = act.within()?.patient(act.patient).await?;
     let (now, by) = (act.viewer.now, act.viewer.staff.id);
-    let questionnaire = act.desk.questionnaire.clone();
+    let questionnaire = act.desk.asked(now, &act.within()?, act.patient).await?;
     let Some(report) = act.draft.report(now, &patient, &questionnaire) else {
         return act.refuse().await;
     };
@@ -221,11 +221,11 @@ pub(super) async fn correct(
 ) -> Result<Response, Fault> {
     let mut act = Act::new(desk, id, posted, ("correct", Right::Observe))?;
     let code = act.draft.text("code").unwrap_or_default();
-    let questionnaire = act.desk.questionnaire.clone();
+    let (now, by) = (act.viewer.now, act.viewer.staff.id);
+    let questionnaire = act.desk.asked(now, &act.within()?, act.patient).await?;
     let Some(correction) = act.draft.correction(&questionnaire, &code) else {
         return act.refuse().await;
     };
-    let (now, by) = (act.viewer.now, act.viewer.staff.id);
     act.within()?.correct(now, by, act.patient, &correction).await?;
     Ok(act.done(
         "訂正しました。元の値も残っています。",

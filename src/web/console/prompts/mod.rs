@@ -21,7 +21,7 @@ use crate::base::clock::civil;
 use crate::base::{Bilingual, Language};
 use crate::ivr::catalog::{BlankKind, Prompt};
 use crate::ivr::questionnaire::Kind;
-use crate::ivr::{Blank, Questionnaire, Utterance};
+use crate::ivr::{Blank, Questionnaires, Utterance};
 use crate::prompt::{Library, Pace, Source, take};
 use crate::registry::Right;
 use crate::store::{PromptTake, TakeState};
@@ -83,7 +83,7 @@ async fn list(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault>
                         tr {
                             th scope="row" { a href={ "/prompts/" (id) } { (id) } }
                             td lang="ja" { (prompt.text.to_string()) }
-                            td { (viewer.tell(&place(&desk.questionnaire, id))) }
+                            td { (viewer.tell(&place(&desk.questionnaires, id))) }
                             td { (source(&viewer, &desk.library, id, &by_prompt)) }
                             @match measured.get(id) {
                                 Some((length, level)) => {
@@ -122,9 +122,10 @@ fn source(
     ui::badge(class, Icon::Voice, viewer.say(ja, en))
 }
 
-/// Where a prompt is said.
-fn place(questionnaire: &Questionnaire, id: &str) -> Bilingual {
-    let question = questionnaire.questions.iter().find(|question| {
+/// Where a prompt is said, by whichever questionnaire has it.
+fn place(questionnaires: &Questionnaires, id: &str) -> Bilingual {
+    let mut questions = questionnaires.all().flat_map(|one| &one.questions);
+    let question = questions.find(|question| {
         let mut prompts = question.ask.iter().chain(&question.again).chain(&question.short);
         let is_implausible =
             matches!(&question.kind, Kind::Number(format) if format.implausible == id);
@@ -189,7 +190,7 @@ async fn one(
                     p.hint { (say("読みは辞書から決まります。", "Read through the dictionary.")) }
                 }
                 dl.pairs {
-                    dt { (say("使う場所", "Where")) } dd { (viewer.tell(&place(&desk.questionnaire, &id))) }
+                    dt { (say("使う場所", "Where")) } dd { (viewer.tell(&place(&desk.questionnaires, &id))) }
                     dt { (say("長さ", "Length")) } dd { (format!("{length:.1}")) (say(" 秒", " s")) }
                     dt { (say("音量", "Level")) } dd { (format!("{level:.1}")) " dBov" }
                 }
