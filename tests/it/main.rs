@@ -19,6 +19,7 @@ mod household;
 mod import;
 mod kill;
 mod kill_at_each_key;
+mod live;
 mod morning;
 mod nurse;
 mod patient;
