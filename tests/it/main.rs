@@ -39,3 +39,4 @@ mod town;
 mod web;
 mod webhook;
 mod welfare;
+mod workbook;

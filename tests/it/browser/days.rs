@@ -99,7 +99,7 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
     let Some(browser) = Browser::of(&console, Role::Scheduler, claim).await else { return };
     let faulty = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/faults_cp932.csv");
     browser.press("取り込み").await;
-    browser.fill("ファイル(CSV)", faulty.to_str().unwrap()).await;
+    browser.fill("ファイル(ExcelまたはCSV)", faulty.to_str().unwrap()).await;
     browser.press("内容を確認する").await;
     browser.reads("取り込めない行").await;
     browser.reads("直す行").await;
