@@ -21,6 +21,7 @@ pub mod fault;
 mod guard;
 mod live;
 mod range;
+mod release;
 mod server;
 pub mod tls;
 pub mod ui;
