@@ -28,6 +28,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0020_clock.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0021_release.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0025_first_password.sql")),
         ]
     };
 }
@@ -55,6 +56,7 @@ const NAMES: &[(i64, &str)] = &[
     (20, "clock"),
     (21, "release"),
     (22, "plan"),
+    (25, "first_password"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.
