@@ -109,14 +109,15 @@ fn look_through(bytes: &[u8]) -> Result<bool, Refusal> {
 }
 
 fn sheet(bytes: &[u8], is_1904: bool) -> Result<Table, Refusal> {
-    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(refusal)?;
+    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| refusal(&error))?;
     let visible = workbook.sheets_metadata().iter().filter(|sheet| {
         sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible
     });
     let names: Vec<String> = visible.map(|sheet| sheet.name.clone()).collect();
     let mut table = Table { encoding: FORMAT, records: Vec::new(), notes: Vec::new() };
     for name in &names {
-        table.records = rows(workbook.worksheet_cells_reader(name).map_err(refusal)?, is_1904)?;
+        table.records =
+            rows(workbook.worksheet_cells_reader(name).map_err(|error| refusal(&error))?, is_1904)?;
         if !table.records.is_empty() {
             if names.len() > 1 {
                 table.notes.push(Bilingual::composed(
@@ -130,7 +131,7 @@ fn sheet(bytes: &[u8], is_1904: bool) -> Result<Table, Refusal> {
     Ok(table)
 }
 
-fn refusal(error: XlsxError) -> Refusal {
+fn refusal(error: &XlsxError) -> Refusal {
     match error {
         XlsxError::Password => Refusal::Locked,
         _ => Refusal::Damaged,
@@ -152,7 +153,7 @@ fn rows<R: Read + io::Seek>(
 ) -> Result<Vec<Record>, Refusal> {
     let mut rows: BTreeMap<u32, Gathered> = BTreeMap::new();
     let mut total = 0;
-    while let Some(cell) = reader.next_cell().map_err(refusal)? {
+    while let Some(cell) = reader.next_cell().map_err(|error| refusal(&error))? {
         let (row, column) = cell.get_position();
         let (text, serial) = text(cell.get_value(), is_1904);
         if text.trim().is_empty() {

@@ -73,17 +73,17 @@ impl Gate {
 
     /// Whether this address may try a password, a code or a token now.
     pub fn admits_knock(&self, address: IpAddr) -> bool {
-        admits(&self.knocks, network(address))
+        admits(&self.knocks, &network(address))
     }
 
     /// Whether this address may ask for anything now.
     pub fn admits_request(&self, address: IpAddr) -> bool {
-        admits(&self.requests, network(address))
+        admits(&self.requests, &network(address))
     }
 
     /// Whether a refusal of this account, or token, is written down now.
     pub fn admits_refusal(&self, actor: &str) -> bool {
-        admits(&self.refusals, actor.to_owned())
+        admits(&self.refusals, &actor.to_owned())
     }
 
     /// Runs what hashes a password, apart from what answers requests, and few at once.
@@ -99,11 +99,11 @@ impl Gate {
     }
 }
 
-fn admits<K: Clone + Eq + Hash>(limiter: &Limiter<K>, key: K) -> bool {
+fn admits<K: Clone + Eq + Hash>(limiter: &Limiter<K>, key: &K) -> bool {
     if limiter.len() > REMEMBERED {
         limiter.retain_recent();
     }
-    limiter.check_key(&key).is_ok()
+    limiter.check_key(key).is_ok()
 }
 
 /// Who has one address of IPv6 has all of its /64.

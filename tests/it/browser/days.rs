@@ -137,7 +137,7 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
     let mended = console.town.folder.path().join("mended.csv");
     fs::write(&mended, &bytes).unwrap();
     browser.press("取り込み").await;
-    browser.fill("ファイル(CSV)", mended.to_str().unwrap()).await;
+    browser.fill("ファイル(ExcelまたはCSV)", mended.to_str().unwrap()).await;
     browser.press("内容を確認する").await;
     browser.reads("山田 太郎").await;
     browser.press("取り込む (1").await;
