@@ -18,7 +18,7 @@ use crate::store::{Change, Store};
 /// What `mimamori import` reads, and for whom.
 #[derive(Args, Debug)]
 pub(super) struct Options {
-    /// 患者一覧 (CSV: UTF-8 または CP932) / The list
+    /// 患者一覧 (Excelブック .xlsx、または CSV: UTF-8 か CP932) / The list
     file: PathBuf,
     #[command(flatten)]
     configured: Configured,

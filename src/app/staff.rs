@@ -138,7 +138,7 @@ fn tell(staff: &Staff, password: &Private<String>) -> anyhow::Result<()> {
     writeln!(
         stdout(),
         "ログイン名 / login: {}\n仮パスワード / first password: {}\n\
-         最初のログインで変更します / it has to be changed at the first sign-in",
+         72時間以内にログインして変更します / sign in within 72 hours and change it",
         staff.login,
         password.expose()
     )?;

@@ -132,6 +132,9 @@ pub fn is_login(text: &str) -> bool {
     (2..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
+/// So long a password that somebody else has made may be used to sign in.
+pub const FIRST_PASSWORD: SignedDuration = SignedDuration::from_hours(72);
+
 /// Wrong passwords or codes in a row that cost nothing.
 const FREE_FAILURES: u32 = 5;
 

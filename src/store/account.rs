@@ -92,7 +92,7 @@ impl Store {
         audit_entry: &AuditEntry,
     ) -> Result<(), StoreError> {
         const SET: &str = "update staff set password = $2, must_change_password = 0, \
-            updated_at = $3 where id = $1";
+            password_ends_at = null, updated_at = $3 where id = $1";
         let mut session = self.write().await?;
         audit::append(session.connection(), now, audit_entry).await?;
         sqlx::query(SET)

@@ -17,7 +17,7 @@ use crate::store::dial::unagreed;
 use crate::store::pause::{hold_of_slot, skip_for};
 use crate::store::registry::{active_episode, skip_slots_after, time_of_day, whole_minutes};
 use crate::store::retention::{consent_of, save_consent};
-use crate::store::row::{Fields, millis, select_slots, slot};
+use crate::store::row::{Fields, SIGNED, millis, select_slots, slot};
 use crate::store::schedule::{drop_due_attempt, open_slot};
 use crate::store::{StoreError, Topic, Within};
 use crate::tape::Consent;
@@ -784,7 +784,7 @@ pub(super) async fn changes_of(
                 before: fields.text("before")?.to_owned(),
                 after: fields.text("after")?.to_owned(),
                 reason: Private::new(fields.text("reason")?.to_owned()),
-                signed: signed(&fields)?,
+                signed: fields.signed(SIGNED)?,
             })
         })
         .collect()
@@ -812,7 +812,7 @@ pub(super) async fn notes_of(
             Ok(StaffNote {
                 id: fields.parsed("id")?,
                 text: Private::new(fields.text("text")?.to_owned()),
-                written: signed(&fields)?,
+                written: fields.signed(SIGNED)?,
             })
         })
         .collect()
@@ -837,13 +837,4 @@ pub(super) async fn end_episode(
         .await?;
     let yesterday = today.saturating_sub(jiff::Span::new().days(1));
     skip_slots_after(connection, now, episode.id, yesterday).await
-}
-
-/// Reads `staff_id`, `staff_name` and `signed_at`.
-pub(super) fn signed(fields: &Fields<'_>) -> Result<Signed, StoreError> {
-    Ok(Signed {
-        by: fields.parsed("staff_id")?,
-        name: Private::new(fields.text("staff_name")?.to_owned()),
-        at: fields.time("signed_at")?,
-    })
 }

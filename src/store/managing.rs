@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use crate::base::Private;
 use crate::base::id::{ClinicId, HealthCenterId, PatientId, StaffId, TokenId};
+use crate::registry::staff::FIRST_PASSWORD;
 use crate::registry::token::{right_of, scope_of};
 use crate::registry::{ApiToken, AuditEntry, Clinic, Reach, Right, Staff};
 use crate::store::row::{Fields, millis};
@@ -156,8 +157,8 @@ impl Managing<'_> {
         session.commit(&[]).await
     }
 
-    /// Gives a new password, to be replaced when it is first used; unlocks the account and ends its
-    /// sessions.
+    /// Gives a new password, to be replaced when it is first used, and within days; unlocks the
+    /// account and ends its sessions.
     pub async fn reset_password(
         &self,
         now: Timestamp,
@@ -166,7 +167,8 @@ impl Managing<'_> {
         audit_entry: &AuditEntry,
     ) -> Result<(), StoreError> {
         const RESET: &str = "update staff set password = $2, must_change_password = 1, \
-            failures = 0, locked_until = null, updated_at = $3 where id = $1";
+            password_ends_at = $4, failures = 0, locked_until = null, updated_at = $3 \
+            where id = $1";
         self.one(id).await?;
         self.must_be_another(id)?;
         let mut session = self.store.write().await?;
@@ -175,6 +177,7 @@ impl Managing<'_> {
             .bind(id.to_string())
             .bind(hash.expose().as_str())
             .bind(millis(now))
+            .bind(millis(now + FIRST_PASSWORD))
             .execute(session.connection())
             .await?;
         staff::end_all(session.connection(), now, id, "").await?;

@@ -30,6 +30,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0022_plan.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0023_night_list.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0024_trunk_group.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0025_first_password.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0027_search.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0028_slot_due.sql")),
         ]
@@ -61,6 +62,7 @@ const NAMES: &[(i64, &str)] = &[
     (22, "plan"),
     (23, "night_list"),
     (24, "trunk_group"),
+    (25, "first_password"),
     (27, "search"),
     (28, "slot_due"),
 ];

@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::civil;
 use crate::base::id::{PatientId, PauseId, SlotId, StaffId};
-use crate::registry::{Pause, Signed};
+use crate::registry::Pause;
 use crate::store::row::{Fields, millis};
 use crate::store::schedule::drop_due_attempt;
 use crate::store::{Store, StoreError, Topic, Within};
@@ -281,22 +281,14 @@ fn pause(row: &AnyRow) -> Result<Pause, StoreError> {
     let fields = Fields::new("patient_pause", row);
     let ended = match fields.time_or_null("ended_at")? {
         None => None,
-        Some(at) => Some(Signed {
-            by: fields.parsed("ended_by")?,
-            name: Private::new(fields.text("ended_name")?.to_owned()),
-            at,
-        }),
+        Some(_) => Some(fields.signed(["ended_by", "ended_name", "ended_at"])?),
     };
     Ok(Pause {
         id: fields.parsed("id")?,
         first_day: fields.parsed("first_day")?,
         last_day: fields.parsed("last_day")?,
         reason: Private::new(fields.text("reason")?.to_owned()),
-        begun: Signed {
-            by: fields.parsed("staff_id")?,
-            name: Private::new(fields.text("staff_name")?.to_owned()),
-            at: fields.time("paused_at")?,
-        },
+        begun: fields.signed(["staff_id", "staff_name", "paused_at"])?,
         ended,
     })
 }

@@ -17,10 +17,10 @@ use crate::ivr::Answer;
 use crate::registry::{Course, Episode, Patient, Signed};
 use crate::release::judge::look_back;
 use crate::release::{Decision, Proposal, ReleaseRules, Seen, judge};
-use crate::store::care::{end_episode, signed};
+use crate::store::care::end_episode;
 use crate::store::health::{id_list, of_patients, pick};
 use crate::store::registry::{active_episode, episode, episode_columns, patient};
-use crate::store::row::{Fields, millis};
+use crate::store::row::{Fields, SIGNED, millis};
 use crate::store::schedule::open_slot;
 use crate::store::{Store, StoreError, Topic, Within};
 
@@ -48,6 +48,30 @@ pub struct Decided {
     pub reason: Private<String>,
     /// Who, and when.
     pub signed: Signed,
+}
+
+/// A decision in the patient's own history.
+#[derive(Clone, Debug)]
+pub struct DecisionTaken {
+    /// What was decided.
+    pub decided: Decided,
+    /// The version of the rules that was asked.
+    pub rules: String,
+    /// How much was in the way by these rules.
+    pub n_blocks: u32,
+}
+
+/// What was written down of an illness, in the patient's own history.
+#[derive(Clone, Debug)]
+pub struct CourseWritten {
+    /// What was known before of the same episode.
+    pub before: Course,
+    /// What is known since.
+    pub after: Course,
+    /// When it was written down.
+    pub at: Timestamp,
+    /// The member of the staff who did; `None` if a list said so.
+    pub by: Option<Signed>,
 }
 
 /// Why a decision is refused.
@@ -448,21 +472,97 @@ impl Within<'_> {
     }
 }
 
+/// The columns of a decision `d` by a member of the staff `f` that [`decided`] reads.
+macro_rules! decision_columns {
+    () => {
+        "d.decision, d.reason, d.staff_id, f.name as staff_name, d.decided_at as signed_at"
+    };
+}
+
 async fn last_decision(
     connection: &mut AnyConnection,
     episode: EpisodeId,
 ) -> Result<Option<Decided>, StoreError> {
-    const LAST: &str = "select d.decision, d.reason, d.staff_id, f.name as staff_name, \
-        d.decided_at as signed_at from release_decision d join staff f on f.id = d.staff_id \
-        where d.episode_id = $1 order by d.decided_at desc limit 1";
+    const LAST: &str = concat!(
+        "select ",
+        decision_columns!(),
+        " from release_decision d join staff f on f.id = d.staff_id \
+         where d.episode_id = $1 order by d.decided_at desc limit 1"
+    );
     let row = sqlx::query(LAST).bind(episode.to_string()).fetch_optional(connection).await?;
-    row.map(|row| {
-        let fields = Fields::new("release_decision", &row);
-        Ok(Decided {
-            decision: fields.word("decision", Decision::parse)?,
-            reason: Private::new(fields.text("reason")?.to_owned()),
-            signed: signed(&fields)?,
-        })
+    row.as_ref().map(decided).transpose()
+}
+
+fn decided(row: &AnyRow) -> Result<Decided, StoreError> {
+    let fields = Fields::new("release_decision", row);
+    Ok(Decided {
+        decision: fields.word("decision", Decision::parse)?,
+        reason: Private::new(fields.text("reason")?.to_owned()),
+        signed: fields.signed(SIGNED)?,
     })
-    .transpose()
+}
+
+/// What was written down of a patient's illness with `from <= written_at < to`, oldest first.
+pub(super) async fn courses_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<CourseWritten>, StoreError> {
+    const OF_PATIENT: &str = concat!(
+        "select ",
+        course_columns!(),
+        ", c.episode_id, c.staff_id, f.name as staff_name, c.written_at as signed_at \
+         from episode_course c join episode e on e.id = c.episode_id \
+         left join staff f on f.id = c.staff_id \
+         where e.patient_id = $1 and c.written_at < $2 order by c.written_at, c.id"
+    );
+    let rows = sqlx::query(OF_PATIENT)
+        .bind(patient.to_string())
+        .bind(millis(to))
+        .fetch_all(connection)
+        .await?;
+    let mut known: HashMap<EpisodeId, Course> = HashMap::new();
+    let mut written = Vec::new();
+    for row in &rows {
+        let fields = Fields::new("episode_course", row);
+        let after = course(row)?;
+        let before = known.insert(fields.parsed("episode_id")?, after).unwrap_or_default();
+        let (by, at) = (fields.parsed_or_null::<StaffId>("staff_id")?, fields.time("signed_at")?);
+        if at >= from {
+            let by = by.map(|_| fields.signed(SIGNED)).transpose()?;
+            written.push(CourseWritten { before, after, at, by });
+        }
+    }
+    Ok(written)
+}
+
+/// What was decided about a patient's release with `from <= decided_at < to`, oldest first.
+pub(super) async fn decisions_of(
+    connection: &mut AnyConnection,
+    patient: PatientId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Vec<DecisionTaken>, StoreError> {
+    const OF_PATIENT: &str = concat!(
+        "select ",
+        decision_columns!(),
+        ", d.rules, d.blocks from release_decision d join staff f on f.id = d.staff_id \
+         where d.patient_id = $1 and d.decided_at >= $2 and d.decided_at < $3 \
+         order by d.decided_at, d.id"
+    );
+    let rows = sqlx::query(OF_PATIENT)
+        .bind(patient.to_string())
+        .bind(millis(from))
+        .bind(millis(to))
+        .fetch_all(connection)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let fields = Fields::new("release_decision", row);
+            Ok(DecisionTaken {
+                decided: decided(row)?,
+                rules: fields.text("rules")?.to_owned(),
+                n_blocks: fields.integer("blocks")?,
+            })
+        })
+        .collect()
 }

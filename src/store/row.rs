@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
+use crate::base::Private;
 use crate::base::id::{AttemptId, SlotId};
 use crate::call::{Completion, Respondent};
 use crate::campaign::{Attempt, AttemptState, Slot, SlotKind, SlotState, VersionKey};
 use crate::ivr::{Answer, Entry};
 use crate::observation::{Channel, Observation};
+use crate::registry::Signed;
 use crate::store::StoreError;
 
 /// The latest moment at which a call was placed or ended, as `at`.
@@ -102,6 +104,15 @@ impl<'r> Fields<'r> {
         text.map(|text| text.parse().map_err(|_| self.corrupt(column))).transpose()
     }
 
+    /// Who signed, by which name, and when.
+    pub(super) fn signed(&self, [by, name, at]: [&'static str; 3]) -> Result<Signed, StoreError> {
+        Ok(Signed {
+            by: self.parsed(by)?,
+            name: Private::new(self.text(name)?.to_owned()),
+            at: self.time(at)?,
+        })
+    }
+
     /// A word that the function reads.
     pub(super) fn word<T>(
         &self,
@@ -120,6 +131,9 @@ impl<'r> Fields<'r> {
         text.map(|text| parse(text).ok_or_else(|| self.corrupt(column))).transpose()
     }
 }
+
+/// The columns of who wrote something, as most statements name them.
+pub(super) const SIGNED: [&str; 3] = ["staff_id", "staff_name", "signed_at"];
 
 /// A moment as it is stored: milliseconds UTC.
 pub(super) fn millis(at: Timestamp) -> i64 {

@@ -6,6 +6,7 @@ use sqlx::any::AnyRow;
 
 use crate::base::Private;
 use crate::base::id::{HealthCenterId, StaffId};
+use crate::registry::staff::FIRST_PASSWORD;
 use crate::registry::{AuditEntry, ConsoleLanguage, Role, Staff};
 use crate::store::audit;
 use crate::store::row::{Fields, millis};
@@ -18,6 +19,8 @@ pub struct Account {
     pub staff: Staff,
     /// The hash of the password as a PHC string.
     pub password: Option<Private<String>>,
+    /// From when on the password opens nothing: it was made by somebody else, and never replaced.
+    pub password_ends_at: Option<Timestamp>,
     /// The secret of the one-time passwords, sealed.
     pub totp_secret: Option<Private<String>>,
     /// The secret that is being set up, sealed.
@@ -77,8 +80,8 @@ macro_rules! select_staff {
     ($rest:literal) => {
         concat!(
             "select f.id, f.health_center_id, f.clinic_id, f.login, f.name, f.roles, f.state, \
-             f.language, f.password, f.must_change_password, f.totp_secret, f.totp_confirmed, \
-             f.totp_step, f.totp_pending, f.failures, f.locked_until, f.oidc_issuer, \
+             f.language, f.password, f.must_change_password, f.password_ends_at, \
+             f.totp_secret, f.totp_confirmed, f.totp_step, f.totp_pending, f.failures, f.locked_until, f.oidc_issuer, \
              f.oidc_subject",
             $rest
         )
@@ -98,9 +101,10 @@ impl Store {
         audit_entry: &AuditEntry,
     ) -> Result<(), StoreError> {
         const INSERT: &str = "insert into staff (id, health_center_id, clinic_id, login, name, \
-            roles, state, language, password, must_change_password, totp_confirmed, failures, \
-            created_at, updated_at) \
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $11)";
+            roles, state, language, password, must_change_password, password_ends_at, \
+            totp_confirmed, failures, created_at, updated_at) \
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, 0, 0, $11, $11)";
+        let ends_at = password.filter(|_| staff.must_change_password).map(|_| now + FIRST_PASSWORD);
         let mut session = self.write().await?;
         sqlx::query(INSERT)
             .bind(staff.id.to_string())
@@ -114,6 +118,7 @@ impl Store {
             .bind(password.map(|hash| hash.expose().clone()))
             .bind(i64::from(staff.must_change_password))
             .bind(millis(now))
+            .bind(ends_at.map(millis))
             .execute(session.connection())
             .await?;
         audit::append(session.connection(), now, audit_entry).await?;
@@ -405,6 +410,7 @@ fn account(row: &AnyRow) -> Result<Account, StoreError> {
     Ok(Account {
         staff: staff(row)?,
         password: private(fields.text_or_null("password")?),
+        password_ends_at: fields.time_or_null("password_ends_at")?,
         totp_secret: private(fields.text_or_null("totp_secret")?),
         totp_pending: private(fields.text_or_null("totp_pending")?),
         totp_step: fields.integer_or_null("totp_step")?,

@@ -16,10 +16,12 @@ use crate::store::handling::{case_event, select_case_events};
 use crate::store::pause::pauses_of;
 use crate::store::recording::{recording, select_recordings};
 use crate::store::registry::{center_of, episode, episode_columns, health_centers, patient};
+use crate::store::release::{courses_of, decisions_of};
 use crate::store::retention::consent_of;
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{
-    CaseEvent, CaseFilter, CaseView, Change, PatientChange, StoreError, Way, Within,
+    CaseEvent, CaseFilter, CaseView, Change, CourseWritten, DecisionTaken, PatientChange,
+    StoreError, Way, Within,
 };
 use crate::tape::{Consent, Recording};
 
@@ -63,6 +65,10 @@ pub struct Health {
     pub recordings: Vec<Recording>,
     /// What staff noted, oldest first.
     pub notes: Vec<StaffNote>,
+    /// What was written down of the illness, oldest first.
+    pub courses: Vec<CourseWritten>,
+    /// What was decided about a release from recuperation, oldest first.
+    pub decisions: Vec<DecisionTaken>,
 }
 
 /// A patient's row in a list that was taken over.
@@ -228,6 +234,8 @@ impl Within<'_> {
                 .collect::<Result<_, StoreError>>()?,
             recordings: sounds.iter().map(recording).collect::<Result<_, _>>()?,
             notes: notes_of(connection, id, (from, to)).await?,
+            courses: courses_of(connection, id, (from, to)).await?,
+            decisions: decisions_of(connection, id, (from, to)).await?,
         })
     }
 }
@@ -260,11 +268,7 @@ async fn lists_of(
                     _ => Change::Updated,
                 },
                 is_undone: undone.is_some_and(|word| word != "left"),
-                signed: Signed {
-                    by: fields.parsed("created_by")?,
-                    name: Private::new(fields.text("name")?.to_owned()),
-                    at: fields.time("at")?,
-                },
+                signed: fields.signed(["created_by", "name", "at"])?,
             })
         })
         .collect()

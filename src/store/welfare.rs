@@ -529,24 +529,19 @@ async fn check(connection: &mut AnyConnection, row: &AnyRow) -> Result<WelfareCh
     let date = fields.parsed("date")?;
     let of: PatientId = fields.parsed("patient_id")?;
     let words = |column| Ok::<_, StoreError>(Private::new(fields.text(column)?.to_owned()));
-    let signed = |by, name, at| {
-        Ok::<_, StoreError>(Signed {
-            by: fields.parsed(by)?,
-            name: words(name)?,
-            at: fields.time(at)?,
-        })
-    };
     let decision = match fields.word_or_null("choice", Choice::parse)? {
         None => None,
         Some(choice) => Some(WelfareDecision {
             choice,
             reason: words("reason")?,
-            by: signed("decided_by", "decided_name", "decided_at")?,
+            by: fields.signed(["decided_by", "decided_name", "decided_at"])?,
         }),
     };
     let result = match fields.time_or_null("settled_at")? {
         None => None,
-        Some(_) => Some((words("result")?, signed("settled_by", "settled_name", "settled_at")?)),
+        Some(_) => {
+            Some((words("result")?, fields.signed(["settled_by", "settled_name", "settled_at"])?))
+        }
     };
     Ok(WelfareCheck {
         id: Some(fields.parsed("id")?),

@@ -1,6 +1,6 @@
 //! What changes while people look: asked of the store once per change, for all who watch.
 //!
-//! One task asks, draws what each centre may see, and hands it to every open page; without open
+//! One task asks, with one statement, draws what each centre may see, and hands it to every open page; without open
 //! pages it sleeps. A page is told only what is new to it, and only of its own centre. Changes by
 //! other nodes are seen within seconds, because the task also looks by the clock.
 
@@ -120,14 +120,15 @@ impl Live {
         !*is_watching
     }
 
+    /// One statement for all who watch; at midnight the list is moved to the new day first.
     async fn look(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
-        if self.store.health_day().await? != Some(now.date()) {
+        let mut board = self.store.board().await?;
+        if board.day != Some(now.date()) {
             self.store.roll_health(now.timestamp).await?;
+            board = self.store.board().await?;
         }
-        let dialing = self.store.dialing().await?;
-        let board = self.store.board().await?;
-        self.pictures.send_replace(Arc::new(draw(&board, dialing.is_running, now.timestamp)));
+        self.pictures.send_replace(Arc::new(draw(&board, now.timestamp)));
         Ok(())
     }
 }
@@ -153,7 +154,7 @@ async fn keep_watching(live: Weak<Live>) {
     }
 }
 
-fn draw(board: &Board, is_running: bool, now: Timestamp) -> Pictures {
+fn draw(board: &Board, now: Timestamp) -> Pictures {
     let mut centers: HashMap<HealthCenterId, Picture> = HashMap::new();
     for row in &board.rows {
         centers.entry(row.health_center).or_default().counts.insert(row.clinic, row.counts);
@@ -168,7 +169,7 @@ fn draw(board: &Board, is_running: bool, now: Timestamp) -> Pictures {
         picture.calls_ja = calls_panel(ConsoleLanguage::Ja, &calls, now).into_string().into();
         picture.calls_en = calls_panel(ConsoleLanguage::En, &calls, now).into_string().into();
     }
-    Pictures { is_running, is_ready: true, centers }
+    Pictures { is_running: board.is_running, is_ready: true, centers }
 }
 
 /// The calls under way, question by question. Names are masked: the page may hang in a room.
@@ -393,6 +394,8 @@ mod tests {
             last_question: Some("spo2".to_owned()),
         };
         let board = Board {
+            day: None,
+            is_running: true,
             rows: vec![row(center, None, 5), row(center, Some(clinic), 2), row(other, None, 9)],
             calls: vec![call(center, "神崎 花子"), call(other, "山田 太郎")],
         };
@@ -407,7 +410,7 @@ mod tests {
     #[test]
     fn a_page_hears_of_its_own_centre_only_and_of_news_only() {
         let (center, clinic, board) = board(&mut Minter::new([1; 32]));
-        let pictures = draw(&board, true, Timestamp::UNIX_EPOCH);
+        let pictures = draw(&board, Timestamp::UNIX_EPOCH);
         let mut told = Told::default();
         let nurse = watcher(center, None, true);
         assert_eq!(nurse.news(&mut told, &pictures).len(), 4);

@@ -21,6 +21,8 @@ pub mod fault;
 mod guard;
 mod live;
 mod range;
+mod refusal;
+mod release;
 mod server;
 pub mod tls;
 pub mod ui;
@@ -31,7 +33,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::{Extension, Router, middleware};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -157,6 +159,7 @@ fn routes(desk: Desk, live: Arc<live::Live>) -> Router {
         .merge(console::routes())
         .merge(live::routes())
         .layer(Extension(live))
+        .layer(middleware::from_fn_with_state(desk.clone(), refusal::note))
         .fallback(fault::no_such_page);
     let door = Door::new(&desk);
     guard::around(pages, &desk, &door).layer(Extension(door)).with_state(desk)

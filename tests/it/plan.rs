@@ -62,6 +62,7 @@ macro_rules! claims {
 
 claims! {
     a_cp932_list_with_errors_is_mended_taken_over_and_taken_back
+    an_excel_workbook_is_taken_over_like_any_list
     a_list_that_is_sent_twice_is_taken_over_once
     a_bad_row_is_put_right_on_the_page
     a_heading_is_explained_once
@@ -414,6 +415,35 @@ async fn a_cp932_list_with_errors_is_mended_taken_over_and_taken_back(office: Of
     for action in ["list.imported", "list.undone", "list.problems_exported"] {
         assert_eq!(office.audited(action).await, 1, "{action}");
     }
+}
+
+async fn an_excel_workbook_is_taken_over_like_any_list(office: Office) {
+    let hana = office.scheduler().await;
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (row, line) in (0..).zip(list(&[HANA, TARO]).lines()) {
+        for (column, cell) in (0..).zip(line.split(',')) {
+            // Excel makes a number of what looks like one.
+            match cell.parse::<f64>() {
+                Ok(number) => sheet.write(row, column, number).unwrap(),
+                Err(_) => sheet.write(row, column, cell).unwrap(),
+            };
+        }
+    }
+    let (status, id) = hana.bring(&workbook.save_to_buffer().unwrap()).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let id = id.unwrap();
+    let (_, page) = hana.get(&format!("/import/{id}")).await;
+    assert!(page.contains("Excel (.xlsx)") && page.contains("先頭の0"), "{page}");
+    assert_eq!(hana.post(&format!("/import/{id}/take"), "").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(office.settled(id).await.counts.created, 2);
+    assert!(office.patient("A1").await.is_some());
+
+    let old = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".as_slice(), &[0; 600]].concat();
+    let (_, id) = hana.bring(&old).await;
+    let (_, page) = hana.get(&format!("/import/{}", id.unwrap())).await;
+    assert!(page.contains("古い形式") && page.contains("Excelブック（.xlsx）"), "{page}");
+    assert!(page.contains("取り込める行がありません"), "{page}");
 }
 
 async fn a_list_that_is_sent_twice_is_taken_over_once(office: Office) {

@@ -222,6 +222,19 @@ async fn a_release_ends_the_calls_and_is_signed(database: Database) {
         within(&district).convalescent(at(10, 1), &rules(), candidate).await.unwrap().is_none()
     );
 
+    let history = within(&district).health(candidate, (TODAY, TODAY)).await.unwrap();
+    let taken: Vec<_> = history.decisions.iter().map(|one| one.decided.decision).collect();
+    assert_eq!(taken.len(), 2, "both stand in the history");
+    assert!(taken.contains(&Decision::Kept) && taken.contains(&Decision::Released), "{taken:?}");
+    assert!(history.decisions.iter().all(|one| one.n_blocks == 0));
+    let course = within(&district).health(candidate, (TODAY, TODAY)).await.unwrap().courses;
+    let [course] = course.as_slice() else { panic!("{course:?}") };
+    assert_eq!((course.before, course.after), (Course::default(), ill_for(8)));
+    assert!(course.by.is_none(), "a list said so");
+    let later = TODAY.saturating_add(1.day());
+    let empty = within(&district).health(candidate, (later, later)).await.unwrap();
+    assert!(empty.decisions.is_empty() && empty.courses.is_empty());
+
     assert_eq!(decide(other, Decision::Released, "").await, Err(NotDecided::NoReason));
     assert!(decide(other, Decision::Released, "入院した").await.is_ok(), "a person decides");
     let kept = "insert into release_decision (id, patient_id, episode_id, decision, rules, path, \
@@ -360,6 +373,25 @@ async fn a_nurse_releases_by_name_and_a_scheduler_sees_nothing() {
     let page = browser.post(&path, &[("onset", "2026-11-10"), ("symptoms", "yes")]).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     assert!(browser.get("/release").await.text.contains("神崎 2"));
+
+    // Both stand in the stream of the patient, for those who may see how people are.
+    let stream = browser.get(&format!("/patients/{candidate}")).await.text;
+    assert!(stream.contains("療養解除") && stream.contains("基準を満たす"), "{stream}");
+    let stream = browser.get(&format!("/patients/{early}")).await.text;
+    for words in ["<ins>発症日 2026-11-10、症状 あり</ins>", "職員 nurse", "一覧の取り込みから"]
+    {
+        assert!(stream.contains(words), "{words}: {stream}");
+    }
+    let mut scheduler = office.at_work("clerk", Role::Scheduler).await;
+    for patient in [candidate, early] {
+        let page = scheduler.get(&format!("/patients/{patient}")).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(
+            !page.text.contains("基準を満たす") && !page.text.contains("発症日"),
+            "{}",
+            page.text
+        );
+    }
 
     let audited: Vec<String> =
         office.audited("release.").await.into_iter().map(|(action, _)| action).collect();

@@ -13,6 +13,7 @@ use mimamori::campaign::pacing::Limits;
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
+use mimamori::registry::Course;
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::district::{self, District};
 use mimamori::sim::{Temper, VirtualCarrier};
@@ -95,6 +96,7 @@ async fn live_in_virtual_time() -> Lived {
     for one in &people.households {
         store.import_patient(began, &one.patient, Some(&one.episode)).await.expect("is stored");
     }
+    fell_ill(&store, &people, began).await;
     let directory = Arc::new(people.directory());
     let road = Arc::new(Road {
         recordings: None,
@@ -129,6 +131,18 @@ async fn live_in_virtual_time() -> Lived {
     walking.await.expect("the road goes on").expect("the road holds");
     store.close().await;
     Lived { database, people, _folder: folder }
+}
+
+/// Whoever is in danger, and some who answer well, have been ill for ten days.
+async fn fell_ill(store: &Store, people: &District, began: Timestamp) {
+    let of_temper = |temper, n| {
+        people.households.iter().filter(move |one| one.persona.temper == temper).take(n)
+    };
+    let onset = Some(FIRST_DAY.saturating_sub(8.days()));
+    let course = Course { onset, specimen: None, has_symptoms: Some(true) };
+    for one in of_temper(Temper::Urgent, 1).chain(of_temper(Temper::Prompt, 6)) {
+        store.note_course(began, one.patient.id, &course).await.expect("is stored");
+    }
 }
 
 async fn sleep_until(clock: &Clock, at: DateTime) {

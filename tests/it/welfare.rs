@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::slice;
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use jiff::SignedDuration;
 use jiff::civil::time;
 use mimamori::base::Private;
@@ -16,7 +18,7 @@ use mimamori::escalation::welfare::{
 use mimamori::escalation::{PatientFacts, Priority};
 use mimamori::ivr::Answer;
 use mimamori::observation::Channel;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
+use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
 use mimamori::sim::persona::Temper;
 use mimamori::store::{
     AuditFilter, CaseChange, CaseFilter, Evaluated, NewWelfareCheck, NewWelfareList, Report,
@@ -25,6 +27,7 @@ use mimamori::store::{
 
 use crate::store::{Database, District, at, claims, outcome};
 use crate::terms::{DAY, Town};
+use crate::web::Office;
 
 claims! {
     the_list_is_made_once_of_those_who_were_silent
@@ -394,4 +397,73 @@ async fn campaigns_that_do_not_start_and_trunks_that_nobody_answers_are_seen(dat
     assert_eq!(seen.trunks_in_vain, [("main".to_owned(), 20)]);
     let seen = within(&district).disturbances(at(11, 30)).await.unwrap();
     assert_eq!(seen.trunks_in_vain, [], "of late only");
+}
+
+/// The page at 17:00, as a browser asks for it.
+#[tokio::test]
+async fn a_nurse_decides_by_name_and_nobody_else_does() {
+    let office = Office::new().await;
+    let district = District::with(office.store.clone()).await;
+    let (_, id) = listed(&district, 1).await;
+    office.pass(Duration::from_hours(8));
+    let (decide, settle) = (format!("/welfare/{id}/decide"), format!("/welfare/{id}/settle"));
+    let visit = [("choice", "visit"), ("text", "独居で応答なし")];
+    let seen = [("text", "自宅で本人を確認")];
+    for role in [Role::Scheduler, Role::Engineer, Role::Auditor, Role::Administrator] {
+        let mut browser = office.at_work(role.as_str(), role).await;
+        browser.get("/account").await;
+        for page in [
+            browser.get("/welfare").await,
+            browser.post(&decide, &visit).await,
+            browser.post(&settle, &seen).await,
+        ] {
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{role:?}");
+            assert!(!page.text.contains("神崎"), "{role:?}");
+        }
+    }
+    let elsewhere = HealthCenter {
+        id: office.store.mint(at(0, 0)),
+        code: "yama".to_owned(),
+        ..district.center.clone()
+    };
+    let elsewhere = office.store.save_health_center(at(0, 0), &elsewhere).await.unwrap();
+    office.hire_for("stranger", Role::Nurse, Some(elsewhere)).await;
+    let mut stranger = office.sign_in("stranger").await.0;
+    let page = stranger.get("/welfare").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("神崎"), "{}", page.text);
+    stranger.get("/account").await;
+    assert_eq!(stranger.post(&decide, &visit).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(stranger.post(&settle, &seen).await.status, StatusCode::NOT_FOUND);
+
+    let mut browser = office.at_work("nurse", Role::Nurse).await;
+    let page = browser.get("/welfare").await;
+    assert!(page.text.contains("神崎 1") && page.text.contains("A0001"), "{}", page.text);
+    assert_eq!(page.between("data-count=\"listed\">", "<").as_deref(), Some("1"));
+    for (path, fields, status) in [
+        (&decide, &visit[1..], StatusCode::UNPROCESSABLE_ENTITY),
+        (&decide, &visit[..1], StatusCode::UNPROCESSABLE_ENTITY),
+        (&settle, &seen[..], StatusCode::CONFLICT),
+        (&decide, &visit[..], StatusCode::SEE_OTHER),
+    ] {
+        assert_eq!(browser.post(path, fields).await.status, status, "{path} {fields:?}");
+    }
+    let page = browser.get("/welfare").await;
+    for words in
+        [&*Choice::Visit.name().ja, "独居で応答なし", "職員 nurse", "data-step=\"decided\""]
+    {
+        assert!(page.text.contains(words), "{words}: {}", page.text);
+    }
+    assert_eq!(browser.post(&settle, &seen).await.status, StatusCode::SEE_OTHER);
+    let page = browser.get("/welfare").await;
+    assert!(page.text.contains("data-step=\"settled\""), "{}", page.text);
+    assert!(page.text.contains("自宅で本人を確認"), "{}", page.text);
+    assert_eq!(browser.post(&decide, &visit).await.status, StatusCode::CONFLICT);
+    let audited = office.audited("welfare.").await;
+    let acts: Vec<_> = audited.iter().filter(|(action, _)| action != "welfare.viewed").collect();
+    let expected = [("welfare.decided", "visit"), ("welfare.settled", "")];
+    assert_eq!(acts.len(), expected.len(), "{audited:?}");
+    for ((action, detail), expected) in acts.into_iter().zip(expected) {
+        assert_eq!((action.as_str(), detail.as_str()), expected);
+    }
 }

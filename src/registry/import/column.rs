@@ -190,6 +190,14 @@ impl Column {
         HEADINGS.iter().find(|(_, names)| names.contains(&key)).map(|(column, _)| *column)
     }
 
+    /// Whether its cells hold one day.
+    pub(super) fn is_day(self) -> bool {
+        matches!(
+            self,
+            Self::BirthDate | Self::Onset | Self::SpecimenDay | Self::FirstDay | Self::LastDay
+        )
+    }
+
     /// How much of a cell may be shown.
     pub(super) fn shown(self) -> Shown {
         match self {

@@ -5,9 +5,10 @@
 //! yields no patient, and has no effect on any other row.
 //!
 //! ```text
-//! bytes ──table──► rows of cells ──column──► named cells ──value──► PatientDraft | faults
-//!                                                                       │ compare
-//!                                              what is known of them ───┴──► Compared
+//! text ──────table──┐
+//! .xlsx ──workbook──┴► rows of cells ──column──► named cells ──value──► PatientDraft | faults
+//!                                                                           │ compare
+//!                                                  what is known of them ───┴──► Compared
 //! ```
 
 pub mod compare;
@@ -17,8 +18,10 @@ mod column;
 mod row;
 mod table;
 mod value;
+mod workbook;
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use jiff::civil::{Date, Time};
@@ -33,7 +36,8 @@ use crate::registry::import::table::{Damage, Record, Table};
 use crate::registry::import::value::{Wrong, wrong};
 use crate::registry::{Arrangement, Course, Episode, Gender, Patient, PatientPhone, RiskFlag};
 
-/// Reads a patient list: CSV or tab-separated, in UTF-8, UTF-16 or CP932.
+/// Reads a patient list: an Excel workbook (`.xlsx`), CSV, or tab-separated as it is pasted, in
+/// UTF-8, UTF-16 or CP932.
 ///
 /// `today` is the first day of observation where the list tells none.
 pub fn read(bytes: &[u8], today: Date) -> Import {
@@ -43,10 +47,24 @@ pub fn read(bytes: &[u8], today: Date) -> Import {
 /// As [`read`], with what staff said about the list.
 pub fn read_as(bytes: &[u8], today: Date, reading: &Reading) -> Import {
     let said = &reading.headings;
-    let table = Table::read(bytes, |cells| Header::count_known(cells, said));
-    let mut import = Import { encoding: table.encoding, ..Import::default() };
+    let table = if workbook::is_one(bytes) {
+        workbook::read(bytes)
+    } else {
+        Ok(Table::read(bytes, |cells| Header::count_known(cells, said)))
+    };
+    let mut import = Import::default();
+    let table = match table {
+        Ok(table) => table,
+        Err(refusal) => {
+            import.encoding = workbook::FORMAT;
+            import.faults.push(Fault::of_file(1, refusal.explanation()));
+            return import;
+        }
+    };
+    import.encoding = table.encoding;
+    import.notes.extend(table.notes.into_iter().map(|what| Note { line: 1, place: None, what }));
     let Some((header, body)) = find_header(&table.records, said) else {
-        import.faults.push(Fault::of_file(1, no_header()));
+        import.faults.push(Fault::of_file(1, no_header(table.encoding)));
         return import;
     };
     import.headings = header.headings().to_vec();
@@ -60,10 +78,11 @@ pub fn read_as(bytes: &[u8], today: Date, reading: &Reading) -> Import {
         import.faults.extend(missing.into_iter().map(|column| Fault::missing(&header, column)));
         return import;
     }
+    import.notes.extend(notes_on_numbers(&header, body));
     import.rows = body
         .iter()
-        .map(|record| match reading.cells_of(record) {
-            Ok(cells) => RowReader::new(&header, record.line, cells, today).read(),
+        .map(|record| match reading.cells_of(record, &header) {
+            Ok(cells) => RowReader::new(&header, record.line, &cells, today).read(),
             Err(damage) => Row {
                 line: record.line,
                 outcome: Err(vec![Fault::of_file(record.line, damaged(damage))]),
@@ -76,10 +95,40 @@ pub fn read_as(bytes: &[u8], today: Date, reading: &Reading) -> Import {
     note_households(&mut import.rows);
     for (row, record) in import.rows.iter_mut().zip(body) {
         if row.outcome.is_err() {
-            row.cells = reading.cells_of(record).unwrap_or_default().to_vec().into();
+            let cells = reading.cells_of(record, &header).unwrap_or_default();
+            row.cells = cells.into_owned().into();
         }
     }
     import
+}
+
+/// What a workbook's numbers were taken for, once for a column: a list of a thousand rows would say
+/// it a thousand times.
+fn notes_on_numbers(header: &Header, body: &[Record]) -> Vec<Note> {
+    let number = header.index(Column::RegistrationNumber);
+    let is_number =
+        |record: &Record| record.serials.iter().any(|(index, _)| Some(*index) == number);
+    let days: BTreeSet<usize> =
+        body.iter().flat_map(|record| workbook::dated(record, header).1).collect();
+    let zeros = number.filter(|_| body.iter().any(is_number)).map(|index| {
+        let what = Bilingual::fixed(
+            "数値のセルです。表示形式で付けた先頭の0は読み込まれません。番号が0で始まる場合は、列を「文字列」にしてください",
+            "these cells are numbers: zeros that their format shows in front are not read; format the \
+             column as text if numbers begin with 0",
+        );
+        (index, what)
+    });
+    let days = days.into_iter().map(|index| {
+        let what = Bilingual::fixed(
+            "日付の書式でない数を、Excelの日付として読みました。下の日付をご確認ください",
+            "numbers without a format of dates were taken for the dates of Excel; please look at them",
+        );
+        (index, what)
+    });
+    let notes = zeros.into_iter().chain(days);
+    notes
+        .map(|(index, what)| Note { line: header.line, place: Some(header.place_at(index)), what })
+        .collect()
 }
 
 /// What staff said about a list beside the list: what its headings stand for, and rows that they put
@@ -93,9 +142,14 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn cells_of<'a>(&'a self, record: &'a Record) -> Result<&'a [String], Damage> {
+    fn cells_of<'a>(
+        &'a self,
+        record: &'a Record,
+        header: &Header,
+    ) -> Result<Cow<'a, [String]>, Damage> {
         match (self.rows.get(&record.line), &record.cells) {
-            (Some(cells), _) | (None, Ok(cells)) => Ok(cells),
+            (Some(cells), _) => Ok(Cow::Borrowed(cells)),
+            (None, Ok(_)) => Ok(workbook::dated(record, header).0),
             (None, Err(damage)) => Err(*damage),
         }
     }
@@ -128,7 +182,7 @@ pub struct Heading {
 /// What a list came to.
 #[derive(Clone, Debug, Default)]
 pub struct Import {
-    /// The encoding that was recognised; CP932 is called `Shift_JIS`.
+    /// The encoding, or the format, that was recognised; CP932 is called `Shift_JIS`.
     pub encoding: &'static str,
     /// All headings as they stand, in order.
     pub headings: Vec<String>,
@@ -345,7 +399,15 @@ fn find_header<'a>(
     })
 }
 
-fn no_header() -> Wrong {
+fn no_header(encoding: &str) -> Wrong {
+    if encoding == workbook::FORMAT {
+        return wrong!(
+            "見出しの行（管理番号、氏名 など）が見つかりません",
+            "no line of headings (管理番号, 氏名 …) was found";
+            "患者一覧を最初のシートに置き、1行目に見出しを置いて保存し直してください",
+            "put the list on the first sheet with the headings in line 1, and save again"
+        );
+    }
     wrong!(
         "見出しの行（管理番号、氏名 など）が見つかりません",
         "no line of headings (管理番号, 氏名 …) was found";

@@ -141,6 +141,14 @@ impl<'a> RowReader<'a> {
                     "type the cell again"
                 );
                 self.fault(column, wrong);
+            } else if is_error_of_a_formula(cell) {
+                let wrong = wrong!(
+                    "数式のエラーが入っています",
+                    "holds the error of a formula";
+                    "表計算ソフトで値を入力し直してください",
+                    "enter the value in the spreadsheet"
+                );
+                self.fault(column, wrong);
             } else if column == Column::Name && cell.contains(['?', '？', '〓']) {
                 let what = Bilingual::fixed(
                     "氏名に「?」があります。保存時に失われた文字かもしれません",
@@ -379,6 +387,12 @@ impl<'a> RowReader<'a> {
             self.faults.push(Fault { line: self.line, place: Some(place), shown, what, remedy });
         }
     }
+}
+
+fn is_error_of_a_formula(cell: &str) -> bool {
+    const ERRORS: [&str; 9] =
+        ["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"];
+    ERRORS.contains(&cell.trim())
 }
 
 /// From left to right; what concerns the whole row comes last.

@@ -5,19 +5,23 @@
 
 use encoding_rs::{Encoding, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
 
+use crate::base::Bilingual;
+
 /// A quoted cell of more lines than this is a quote that was never closed.
 const LINES_IN_A_CELL: usize = 30;
 
 /// A row longer than this, in characters, is no row of a patient list.
-const ROW_LENGTH: usize = 50_000;
+pub(super) const ROW_LENGTH: usize = 50_000;
 
 /// The rows of a file.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The name of the encoding that was recognised.
+    /// The name of the encoding, or of the format, that was recognised.
     pub(super) encoding: &'static str,
     /// All rows that are not blank, the header included.
     pub(super) records: Vec<Record>,
+    /// What there is to say about the file.
+    pub(super) notes: Vec<Bilingual>,
 }
 
 /// One row.
@@ -26,6 +30,8 @@ pub(super) struct Record {
     /// The line of the file on which it begins, from 1.
     pub(super) line: usize,
     pub(super) cells: Result<Vec<String>, Damage>,
+    /// Cells of a workbook that hold numbers, with these as days since 1900.
+    pub(super) serials: Vec<(usize, f64)>,
 }
 
 /// Why a row could not be split into cells.
@@ -54,11 +60,11 @@ impl Table {
             let is_blank =
                 cells.as_ref().is_ok_and(|cells| cells.iter().all(|cell| cell.trim().is_empty()));
             if !is_blank {
-                records.push(Record { line: index + 1, cells });
+                records.push(Record { line: index + 1, cells, serials: Vec::new() });
             }
             index += n_lines;
         }
-        Self { encoding: encoding.name(), records }
+        Self { encoding: encoding.name(), records, notes: Vec::new() }
     }
 }
 

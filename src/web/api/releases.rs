@@ -12,14 +12,14 @@ use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::PatientId;
 use crate::registry::{Course, Right};
-use crate::release::{Decision, ReleaseBook, ReleaseRules};
+use crate::release::{Decision, ReleaseRules};
 use crate::store::{Convalescent, NotDecided};
 use crate::web::Desk;
 use crate::web::api::given;
 use crate::web::api::patients::viewed;
 use crate::web::api::problem::{Json, Problem};
 use crate::web::auth::Client;
-use crate::web::console::release;
+use crate::web::release;
 
 /// More are not decided about in one go.
 const LIMIT: u32 = 200;
@@ -129,12 +129,6 @@ impl ProposalOut {
     }
 }
 
-fn rules(client: &Client) -> Result<ReleaseRules, Problem> {
-    let book = ReleaseBook::shipped().map_err(|_| Problem::new("internal"))?;
-    let today = civil(client.now).date();
-    book.effective_on(today).cloned().ok_or_else(|| Problem::new("not-found"))
-}
-
 /// The patients on whose illness enough days have passed for anybody to be released.
 #[utoipa::path(get, path = "/releases", tag = "patients",
     responses((status = OK, body = All)))]
@@ -144,7 +138,7 @@ async fn list(
 ) -> Result<axum::Json<All>, Problem> {
     client.must(Right::SeeHealth)?;
     let within = desk.store.within(client.scope()?);
-    let rules = rules(&client)?;
+    let rules = release::rules(client.now)?;
     let people = within.convalescents(client.now, &rules, LIMIT).await?;
     let mut entry = client.audit("release.viewed");
     entry.detail = format!("api {}", people.len());
@@ -170,7 +164,7 @@ async fn one(
 
 async fn shown(desk: &Desk, client: &Client, patient: PatientId) -> Result<ProposalOut, Problem> {
     let within = desk.store.within(client.scope()?);
-    let rules = rules(client)?;
+    let rules = release::rules(client.now)?;
     let found = within.convalescent(client.now, &rules, patient).await?;
     Ok(ProposalOut::new(&rules, &found.ok_or_else(|| Problem::new("not-found"))?))
 }
@@ -201,7 +195,7 @@ async fn decide(
         reason => given::text("/reason", reason, 500)?,
     };
     let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
-    let rules = rules(&client)?;
+    let rules = release::rules(client.now)?;
     let farewell = if given.farewell {
         release::farewell(&desk, &within, client.now, patient).await?
     } else {

@@ -1,6 +1,8 @@
-//! How often one address may knock, and how many passwords are looked at at once.
+//! How often one address may knock, how many passwords are looked at at once, and how much of what
+//! is refused is written down.
 
 use std::fmt;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -26,18 +28,25 @@ const REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 /// Requests that come back per second.
 const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 
+/// Refusals of an account that are written down at once.
+const REFUSALS_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+
+/// Refusals that may be written down again per minute.
+const REFUSALS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(1).expect("not zero");
+
 /// Each password takes 19 MiB and a core while it is looked at.
 const HASHES_AT_ONCE: usize = 4;
 
-/// Beyond so many addresses those that have been quiet are forgotten.
+/// Beyond so many addresses or accounts those that have been quiet are forgotten.
 const REMEMBERED: usize = 10_000;
 
-type Limiter = RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Beat, NoOpMiddleware<Duration>>;
+type Limiter<K = IpAddr> = RateLimiter<K, DashMapStateStore<K>, Beat, NoOpMiddleware<Duration>>;
 
 /// Keeps those out who knock too often.
 pub struct Gate {
     knocks: Limiter,
     requests: Limiter,
+    refusals: Limiter<String>,
     hashing: Semaphore,
 }
 
@@ -53,21 +62,28 @@ impl Gate {
         let beat = Beat { clock: clock.clone(), began: clock.now().instant };
         let knocks = Quota::per_minute(KNOCKS_PER_MINUTE).allow_burst(KNOCKS_AT_ONCE);
         let requests = Quota::per_second(REQUESTS_PER_SECOND).allow_burst(REQUESTS_AT_ONCE);
+        let refusals = Quota::per_minute(REFUSALS_PER_MINUTE).allow_burst(REFUSALS_AT_ONCE);
         Self {
             knocks: RateLimiter::new(knocks, DashMapStateStore::default(), beat.clone()),
-            requests: RateLimiter::new(requests, DashMapStateStore::default(), beat),
+            requests: RateLimiter::new(requests, DashMapStateStore::default(), beat.clone()),
+            refusals: RateLimiter::new(refusals, DashMapStateStore::default(), beat),
             hashing: Semaphore::new(HASHES_AT_ONCE),
         }
     }
 
     /// Whether this address may try a password, a code or a token now.
     pub fn admits_knock(&self, address: IpAddr) -> bool {
-        admits(&self.knocks, address)
+        admits(&self.knocks, &network(address))
     }
 
     /// Whether this address may ask for anything now.
     pub fn admits_request(&self, address: IpAddr) -> bool {
-        admits(&self.requests, address)
+        admits(&self.requests, &network(address))
+    }
+
+    /// Whether a refusal of this account, or token, is written down now.
+    pub fn admits_refusal(&self, actor: &str) -> bool {
+        admits(&self.refusals, &actor.to_owned())
     }
 
     /// Runs what hashes a password, apart from what answers requests, and few at once.
@@ -83,11 +99,11 @@ impl Gate {
     }
 }
 
-fn admits(limiter: &Limiter, address: IpAddr) -> bool {
+fn admits<K: Clone + Eq + Hash>(limiter: &Limiter<K>, key: &K) -> bool {
     if limiter.len() > REMEMBERED {
         limiter.retain_recent();
     }
-    limiter.check_key(&network(address)).is_ok()
+    limiter.check_key(key).is_ok()
 }
 
 /// Who has one address of IPv6 has all of its /64.

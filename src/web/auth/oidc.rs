@@ -18,13 +18,11 @@ use axum_extra::extract::Query;
 use axum_extra::extract::cookie::{CookieJar, SameSite};
 use jiff::Timestamp;
 use maud::html;
-use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreProviderMetadata,
-};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope,
+    EndpointSet, HttpRequest, HttpResponse, IssuerUrl, LogoutRequest, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, ProviderMetadataWithLogout, RedirectUrl, Scope,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -87,7 +85,7 @@ type Client = CoreClient<
 #[derive(Debug)]
 pub(in crate::web) struct Provider {
     config: Config,
-    metadata: Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
+    metadata: Mutex<Option<(Timestamp, ProviderMetadataWithLogout)>>,
 }
 
 /// What is remembered while somebody is away at the provider.
@@ -112,25 +110,47 @@ impl Provider {
         &self.config.issuer
     }
 
-    async fn client(&self, now: Timestamp) -> anyhow::Result<Client> {
+    /// What it says of itself, not long ago.
+    async fn metadata(&self, now: Timestamp) -> anyhow::Result<ProviderMetadataWithLogout> {
         let mut known = self.metadata.lock().await;
         let is_fresh = |at: &Timestamp| now.duration_since(*at).unsigned_abs() < BELIEVED;
         let fresh = known.as_ref().filter(|(at, _)| is_fresh(at)).map(|(_, it)| it.clone());
-        let metadata = if let Some(metadata) = fresh {
-            metadata
-        } else {
-            let issuer = IssuerUrl::new(self.config.issuer.clone())?;
-            let metadata = CoreProviderMetadata::discover_async(issuer, &send)
-                .await
-                .context("the identity provider does not say how it works")?;
-            *known = Some((now, metadata.clone()));
-            metadata
-        };
+        if let Some(metadata) = fresh {
+            return Ok(metadata);
+        }
+        let issuer = IssuerUrl::new(self.config.issuer.clone())?;
+        let metadata = ProviderMetadataWithLogout::discover_async(issuer, &send)
+            .await
+            .context("the identity provider does not say how it works")?;
+        *known = Some((now, metadata.clone()));
+        Ok(metadata)
+    }
+
+    async fn client(&self, now: Timestamp) -> anyhow::Result<Client> {
+        let metadata = self.metadata(now).await?;
         let secret =
             self.config.client_secret.as_ref().map(|it| ClientSecret::new(it.expose().clone()));
         let id = ClientId::new(self.config.client_id.clone());
         Ok(CoreClient::from_provider_metadata(metadata, id, secret)
             .set_redirect_uri(RedirectUrl::new(self.config.redirect.clone())?))
+    }
+
+    /// Where somebody who signs out here is sent, so that they are signed out there, too (OpenID
+    /// Connect RP-Initiated Logout 1.0); `None` if it names no such place, or is away. The tokens
+    /// that could name the session were not kept, so the provider may ask again.
+    pub(super) async fn way_out(&self, now: Timestamp) -> Option<String> {
+        let metadata = match self.metadata(now).await {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                warn!("nobody is signed out at the identity provider: {error:#}");
+                return None;
+            }
+        };
+        let place = metadata.additional_metadata().end_session_endpoint.clone()?;
+        let url = LogoutRequest::from(place)
+            .set_client_id(ClientId::new(self.config.client_id.clone()))
+            .http_get_url();
+        matches!(url.scheme(), "https" | "http").then(|| url.into())
     }
 
     /// Where somebody is sent, and what has to be remembered until they are back.

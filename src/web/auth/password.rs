@@ -1,7 +1,8 @@
 //! Passwords: which are good enough, and how they are kept.
 //!
 //! Length counts, not the kinds of characters (NIST SP 800-63B-4 §3.1.1.2): at least twelve, and
-//! enough must be left when common words, runs of keys and the owner's own names are taken out.
+//! enough must be left when common words, runs of keys and the owner's own names are taken out; and
+//! `zxcvbn`, which brings lists of leaked passwords, must need many guesses.
 //! Kept as argon2id with the first parameters of the OWASP Password Storage Cheat Sheet
 //! (19 MiB, 2 passes, 1 lane), which are the defaults of the crate.
 
@@ -11,6 +12,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash}
 use rand::TryRng;
 use rand::rngs::SysRng;
 use unicode_normalization::UnicodeNormalization;
+use zxcvbn::{Score, zxcvbn};
 
 use crate::base::{Bilingual, Private};
 
@@ -26,8 +28,8 @@ const FEWEST_OF_ITS_OWN: usize = 6;
 /// The fewest different characters.
 const FEWEST_KINDS: usize = 5;
 
-/// What passwords are commonly made of: the beginnings of published lists of leaked passwords, runs
-/// of keys, and words that lie near in a health centre. Longer ones first.
+/// What passwords are commonly made of here, besides what `zxcvbn` knows: runs of keys, and words that
+/// lie near in a health centre. Longer ones first.
 const COMMON: [&str; 74] = [
     "abcdefghijkl",
     "qwertyuiop",
@@ -129,7 +131,13 @@ pub fn fault(password: &Private<String>, names: &[&str]) -> Option<Bilingual> {
     let names: Vec<String> = names.filter(|name| name.chars().count() > 1).collect();
     let words = names.iter().map(String::as_str).chain(COMMON);
     let own = words.fold(folded, |rest, word| rest.replace(word, ""));
-    if kinds.len() < FEWEST_KINDS || own.chars().count() < FEWEST_OF_ITS_OWN || is_run(&own) {
+    let is_common = kinds.len() < FEWEST_KINDS || own.chars().count() < FEWEST_OF_ITS_OWN;
+    // Ten billion guesses: safe also if the hashes are stolen.
+    let is_soon_guessed = || {
+        let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
+        zxcvbn(&text, &inputs).score() < Score::Four
+    };
+    if is_common || is_run(&own) || is_soon_guessed() {
         return Some(Bilingual::fixed(
             "推測されやすいパスワードです(よくある語・連続した文字・ご自分の名前)。別のものにしてください",
             "this is easily guessed (common words, runs of keys, your own name); choose another",
@@ -214,6 +222,9 @@ mod tests {
             ("bcdefghijklmn", false),
             ("hanako-hanako-1", false),
             ("p@ssw0rd-admin", false),
+            // Long, and made of what every list of leaked passwords begins with.
+            ("michaeljordan23", false),
+            ("liverpoolfootball", false),
         ] {
             let fault = fault(&password.to_owned().into(), &["hanako", "花子"]);
             assert_eq!(fault.is_none(), is_good, "{password}");

@@ -55,15 +55,15 @@ struct Code {
 }
 
 async fn login_page(Extension(door): Extension<Arc<Door>>) -> Markup {
-    login_form(&door, false)
+    login_form(&door, None)
 }
 
-fn login_form(door: &Door, is_refused: bool) -> Markup {
+fn login_form(door: &Door, refusal: Option<&Bilingual>) -> Markup {
     let title = Bilingual::fixed("ログイン", "Sign in");
     alone(
         &title,
         &html! {
-            @if is_refused { (refusal()) }
+            @if let Some(text) = refusal { (told(text)) }
             form.stack method="post" action="/login" {
                 label {
                     "ログイン名 / " span lang="en" { "Name" }
@@ -98,11 +98,20 @@ pub(in crate::web) fn refused_text() -> Bilingual {
 }
 
 fn refusal() -> Markup {
-    let text = refused_text();
+    told(&refused_text())
+}
+
+fn told(text: &Bilingual) -> Markup {
     html! {
         p.notice.act role="alert" { (text.ja) " / " span lang="en" { (text.en) } }
     }
 }
+
+/// Told only to whoever knows the password.
+const RUN_OUT: Bilingual = Bilingual::fixed(
+    "この仮パスワードは、発行から72時間が過ぎたため使えません。管理者に、新しい仮パスワードの発行を依頼してください。",
+    "This first password has run out, 72 hours after it was made. Ask your administrator for a new one.",
+);
 
 /// A page without the frame, for whoever is not signed in.
 pub(super) fn alone(title: &Bilingual, body: &Markup) -> Markup {
@@ -142,6 +151,13 @@ async fn login(
     let account = desk.store.account(&credentials.login.trim().to_lowercase()).await?;
     let proven = prove_password(&desk, &door, account, credentials.password, now).await?;
     match proven {
+        Ok(account) if account.password_ends_at.is_some_and(|at| at <= now) => {
+            desk.store.pardon(account.staff.id).await?;
+            let entry = refused(Some(&account.staff), "run out", &address.to_string());
+            desk.store.audit(now, &entry).await?;
+            sleep_until(refused_at).await;
+            Ok((StatusCode::UNAUTHORIZED, login_form(&door, Some(&RUN_OUT))).into_response())
+        }
         Ok(account) => {
             desk.store.pardon(account.staff.id).await?;
             let visit = Visit { address: address.to_string(), agent: agent(&headers) };
@@ -155,7 +171,8 @@ async fn login(
             let entry = refused(known.as_ref(), reason, &address.to_string());
             desk.store.audit(now, &entry).await?;
             sleep_until(refused_at).await;
-            Ok((StatusCode::UNAUTHORIZED, login_form(&door, true)).into_response())
+            let page = login_form(&door, Some(&refused_text()));
+            Ok((StatusCode::UNAUTHORIZED, page).into_response())
         }
     }
 }
@@ -564,12 +581,39 @@ pub(in crate::web) fn recovery_page(codes: &[Private<String>], next: &str) -> Ma
 
 async fn logout(
     State(desk): State<Desk>,
+    Extension(door): Extension<Arc<Door>>,
     jar: CookieJar,
     Posted { viewer, form: Nothing {} }: Posted<Nothing>,
 ) -> Result<Response, Fault> {
     let entry = viewer.audit("session.ended");
     desk.store.end_session(viewer.now, &viewer.session, &entry).await?;
-    Ok((jar.add(cookie::removed(cookie::SESSION)), Redirect::to("/login")).into_response())
+    let jar = jar.add(cookie::removed(cookie::SESSION));
+    if let Some(provider) = &door.provider
+        && desk.store.account_of(viewer.staff.id).await?.subject.is_some()
+        && let Some(url) = provider.way_out(viewer.now).await
+    {
+        return Ok((jar, out_by_a_page(provider.name(), &url)).into_response());
+    }
+    Ok((jar, Redirect::to("/login")).into_response())
+}
+
+/// Leads on to the identity provider, which ends its own session: whoever sits down next could sign
+/// in with it without a password. A form of ours may not be answered by a way to elsewhere, so a page
+/// leads on.
+fn out_by_a_page(provider: &str, url: &str) -> Markup {
+    let title = Bilingual::fixed("ログアウトしました", "Signed out");
+    alone(
+        &title,
+        &html! {
+            meta http-equiv="refresh" content=(format!("0;url={url}"));
+            p {
+                "続けて、" (provider) "からもログアウトします。 / "
+                span lang="en" { "You are now signed out of " (provider) ", too." }
+            }
+            p { a.button.primary href=(url) { "進む / " span lang="en" { "Continue" } } }
+            p { a href="/login" { "ログイン画面へ / " span lang="en" { "Sign in again" } } }
+        },
+    )
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,6 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,14 +12,14 @@ use serde::Deserialize;
 use crate::base::Bilingual;
 use crate::base::clock::civil;
 use crate::base::id::PatientId;
-use crate::campaign::NewSlot;
 use crate::registry::{Course, Patient, Right};
-use crate::release::{Decision, Proposal, ReleaseBook, ReleaseRules};
-use crate::store::{Convalescent, NotDecided, StoreError, Within};
+use crate::release::{Decision, Proposal, ReleaseRules};
+use crate::store::{Convalescent, NotDecided};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::words;
 use crate::web::fault::Fault;
+use crate::web::release;
 use crate::web::ui::{self, Icon, Section};
 
 /// More do not fit on a page that somebody decides from.
@@ -41,12 +40,6 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/release/{patient}/course", post(course))
 }
 
-/// The rules of the day.
-fn rules(viewer: &Viewer) -> Result<ReleaseRules, Fault> {
-    let book = ReleaseBook::shipped().map_err(anyhow::Error::from)?;
-    book.effective_on(civil(viewer.now).date()).cloned().ok_or(Fault::NotFound)
-}
-
 /// Who may decide: the health centre does, and not the clinic that looks after somebody.
 fn may_decide(viewer: &Viewer) -> bool {
     viewer.may(Right::ChangePlan) && viewer.may(Right::SeeHealth)
@@ -55,7 +48,7 @@ fn may_decide(viewer: &Viewer) -> bool {
 async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault> {
     viewer.must(Right::SeeHealth)?;
     let today = civil(viewer.now).date();
-    let rules = rules(&viewer)?;
+    let rules = release::rules(viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let people = within.convalescents(viewer.now, &rules, LIMIT).await?;
     let (n_undated, undated) = within.without_day_zero(today, UNDATED).await?;
@@ -310,11 +303,11 @@ async fn decide(
         ));
     }
     let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
-    let rules = rules(&viewer)?;
+    let rules = release::rules(viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let by = viewer.staff.id;
     let farewell = match form.farewell.as_str() {
-        "1" => farewell(&desk, &within, viewer.now, patient).await?,
+        "1" => release::farewell(&desk, &within, viewer.now, patient).await?,
         _ => None,
     };
     let decided = (decision, reason.as_str(), farewell.as_ref());
@@ -338,20 +331,6 @@ async fn decide(
             "The observation is over already.",
         ))),
     }
-}
-
-/// When a patient is told by telephone that it is over; `None` for one whom no machine may call.
-pub(in crate::web) async fn farewell(
-    desk: &Desk,
-    within: &Within<'_>,
-    now: Timestamp,
-    patient: PatientId,
-) -> Result<Option<NewSlot>, StoreError> {
-    let today = civil(now).date();
-    let plan = within.care_plan(patient, (today, today)).await?;
-    let Some((episode, true)) = &plan.episode else { return Ok(None) };
-    let book = desk.store.campaigns(now).await?;
-    Ok(book.farewell(now, episode, &plan.health_center, &desk.terms))
 }
 
 #[derive(Deserialize)]

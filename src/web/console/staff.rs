@@ -308,8 +308,8 @@ fn password_page(viewer: &Viewer, staff: &Staff, password: &Private<String>) -> 
     let body = html! {
         section.card {
             p.notice.caution role="status" { (viewer.say(
-                "この画面でしか表示されません。ご本人に、本人確認のうえで直接伝えてください。最初のログインで変更していただきます。",
-                "It is shown only now. Hand it to its owner in person; it has to be changed at the first sign-in.")) }
+                "この画面でしか表示されません。ご本人に、本人確認のうえで直接伝えてください。72時間以内にログインし、新しいパスワードに変更していただきます。",
+                "It is shown only now. Hand it to its owner in person, who has to sign in and change it within 72 hours.")) }
             dl.pairs {
                 dt { (viewer.say("ログイン名", "Login")) } dd { code { (staff.login) } }
                 dt { (viewer.say("仮パスワード", "First password")) } dd { code #password { (password.expose()) } }

@@ -12,7 +12,7 @@ use mimamori::registry::Role;
 use mimamori::sim::Temper;
 use mimamori::store::{AuditFilter, TakeSource};
 
-use crate::browser::driver::{Browser, LAPTOP, TABLET_UPRIGHT};
+use crate::browser::driver::{Browser, LAPTOP, TABLET, TABLET_UPRIGHT};
 use crate::console::Console;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +99,7 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
     let Some(browser) = Browser::of(&console, Role::Scheduler, claim).await else { return };
     let faulty = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import/faults_cp932.csv");
     browser.press("取り込み").await;
-    browser.fill("ファイル(CSV)", faulty.to_str().unwrap()).await;
+    browser.fill("ファイル(ExcelまたはCSV)", faulty.to_str().unwrap()).await;
     browser.press("内容を確認する").await;
     browser.reads("取り込めない行").await;
     browser.reads("直す行").await;
@@ -137,7 +137,7 @@ async fn a_scheduler_mends_a_list_sees_the_day_pauses_and_stops_everything() {
     let mended = console.town.folder.path().join("mended.csv");
     fs::write(&mended, &bytes).unwrap();
     browser.press("取り込み").await;
-    browser.fill("ファイル(CSV)", mended.to_str().unwrap()).await;
+    browser.fill("ファイル(ExcelまたはCSV)", mended.to_str().unwrap()).await;
     browser.press("内容を確認する").await;
     browser.reads("山田 太郎").await;
     browser.press("取り込む (1").await;
@@ -195,6 +195,41 @@ async fn a_scheduler_agrees_with_a_patient_on_how_to_be_reached() {
     browser.reads("山田医師: 安静のため").await;
     browser.is_clean().await;
     browser.shoot("scheduler-arranged", &[LAPTOP, TABLET_UPRIGHT]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nurse_confirms_a_release_that_is_proposed() {
+    let console = Console::open().await;
+    let claim = "the release of a patient";
+    let Some(browser) = Browser::of(&console, Role::Nurse, claim).await else { return };
+    browser.press("解除候補").await;
+    browser.reads("候補(保健所の確認待ち)").await;
+    let card = browser.find("[data-release=candidate]").await.text().await.unwrap();
+    assert!(card.contains("から、熱・息苦しさ・咳の回答はすべて良好"), "why: {card}");
+    let candidate = browser.find("[data-release=candidate] h3 a").await;
+    let (name, path) = (candidate.text().await.unwrap(), candidate.attr("href").await.unwrap());
+    // What is in the way of another is said in words.
+    let urgent = console.town.somebody(Temper::Urgent).patient.name.expose();
+    let blocked = browser.find("[data-release=blocked]").await.text().await.unwrap();
+    assert!(blocked.contains(urgent), "{blocked}");
+    assert!(!browser.find("[data-release=blocked] ul li").await.text().await.unwrap().is_empty());
+    browser.is_clean().await;
+    browser.shoot("nurse-release-candidates", &[LAPTOP, TABLET]).await;
+    let to_the_blocked = "document.querySelector('[data-release=blocked]').scrollIntoView()";
+    browser.execute(to_the_blocked, vec![]).await;
+    browser.shoot("nurse-release-blocked", &[LAPTOP, TABLET]).await;
+
+    browser.press("解熱剤を使わずに熱がないことを").await;
+    browser.press("解除を確認して架電を終える").await;
+    browser.reads("解除しました").await;
+    assert!(!browser.find("main").await.text().await.unwrap().contains(&name), "{name} is gone");
+    browser.goto(&path.unwrap()).await;
+    browser.reads(&name).await;
+    browser.reads("療養解除").await;
+    browser.reads("基準を満たす").await;
+    browser.is_clean().await;
+    browser.shoot("nurse-released", &[LAPTOP, TABLET]).await;
     browser.close().await;
 }
 

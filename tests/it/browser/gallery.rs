@@ -19,6 +19,14 @@ const FURTHER: &str = "const seen = new Set(), found = []; \
 const MENU: &str = "return [...document.querySelectorAll('nav.menu a, header a[href=\"/account\"]')] \
     .map(link => link.getAttribute('href'))";
 
+/// Whether the page is wider than the screen.
+const WIDER: &str = "return document.documentElement.scrollWidth > innerWidth + 1";
+
+/// The tables that are wider than their place, by how they begin.
+const SCROLLING: &str = "return [...document.querySelectorAll('.scroll')] \
+    .filter(box => box.scrollWidth > box.clientWidth + 1) \
+    .map(box => `${box.scrollWidth - box.clientWidth} px: ${box.innerText.slice(0, 60)}`)";
+
 /// What was found wrong, so that one run tells all of it.
 #[derive(Default)]
 struct Findings(Vec<String>);
@@ -38,14 +46,25 @@ impl Findings {
             self.0.push(format!("{at}: the page says that it is in {said}"));
         }
         // A page that is wider than the screen must be pushed about to be read.
-        let script = "return document.documentElement.scrollWidth > innerWidth + 1";
-        for screen in [LAPTOP, TABLET_UPRIGHT] {
-            browser.look_through(screen).await;
-            if browser.execute(script, vec![]).await == json!(true) {
-                self.0.push(format!("{at}: wider than a {}", screen.name));
-            }
+        browser.look_through(TABLET_UPRIGHT).await;
+        if browser.execute(WIDER, vec![]).await == json!(true) {
+            self.0.push(format!("{at}: wider than a {}", TABLET_UPRIGHT.name));
         }
         browser.look_through(LAPTOP).await;
+        self.look_at_the_width(browser, role, language).await;
+    }
+
+    /// On a laptop neither the page nor a table on it is wider than what can be seen.
+    async fn look_at_the_width(&mut self, browser: &Browser, role: Role, language: &str) {
+        let at = format!("{} {} ({language})", role.as_str(), browser.path().await);
+        if browser.execute(WIDER, vec![]).await == json!(true) {
+            self.0.push(format!("{at}: wider than a laptop"));
+        }
+        let wide: Vec<String> = serde_json::from_value(browser.execute(SCROLLING, vec![]).await)
+            .expect("a list of words");
+        for table in wide {
+            self.0.push(format!("{at}: scrolls sideways on a laptop: {table}"));
+        }
     }
 }
 
@@ -79,6 +98,7 @@ async fn every_page_is_clean_in_both_languages() {
         browser.enter(&console, role).await;
         let mut open = paths(&browser, MENU).await;
         let mut seen: Vec<String> = Vec::new();
+        let mut visited: Vec<String> = Vec::new();
         while let Some(path) = open.pop() {
             let kind: String = path
                 .split('?')
@@ -95,11 +115,17 @@ async fn every_page_is_clean_in_both_languages() {
             browser.goto(&path).await;
             browser.shoot(&name(role, &path), &[LAPTOP, TABLET, TABLET_UPRIGHT]).await;
             findings.look(&browser, role, "ja").await;
+            visited.push(path);
             open.extend(paths(&browser, FURTHER).await);
         }
         browser.goto("/").await;
         browser.press("English").await;
-        for path in paths(&browser, MENU).await {
+        let menu = paths(&browser, MENU).await;
+        for path in visited.iter().filter(|path| !menu.contains(path)) {
+            browser.goto(path).await;
+            findings.look_at_the_width(&browser, role, "en").await;
+        }
+        for path in menu {
             browser.goto(&path).await;
             browser.shoot(&format!("{}-en", name(role, &path)), &[LAPTOP]).await;
             findings.look(&browser, role, "en").await;

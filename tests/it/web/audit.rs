@@ -86,3 +86,50 @@ async fn a_chain_that_was_tampered_with_is_told_at_once() {
     assert_eq!(page.status, StatusCode::CONFLICT);
     assert!(page.text.contains("event 2 was changed"), "{}", page.text);
 }
+
+/// Who knocks at a door that is not theirs is written down, and cannot fill the chain with it.
+#[tokio::test]
+async fn refusals_for_want_of_a_right_are_audited_and_no_flood() {
+    let office = Office::new().await;
+    let mut scheduler = office.at_work("scheduler", Role::Scheduler).await;
+    let refusals = async || {
+        let all = office.audited("access.refused").await;
+        all.into_iter().map(|(_, detail)| detail).collect::<Vec<_>>()
+    };
+    assert!(refusals().await.is_empty());
+    scheduler.get("/account").await;
+    let patient = "01900000-0000-7000-8000-000000000000";
+    let note = scheduler.post(&format!("/patients/{patient}/note"), &[("text", "x")]).await;
+    for page in [
+        scheduler.get("/health").await,
+        scheduler.get("/staff?x=a-name").await,
+        note,
+        scheduler.post_exactly(&format!("/plan/{patient}/stop"), &[("csrf", "guess")]).await,
+        scheduler.get("/api/v1/patients/x/release").await,
+    ] {
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.text);
+    }
+    let told = refusals().await;
+    assert_eq!(told.len(), 5, "{told:?}");
+    assert!(
+        told.iter().any(|one| one == "GET /health") && told.iter().any(|one| one == "GET /staff")
+    );
+    assert!(!told.iter().any(|one| one.contains(patient) || one.contains("a-name")), "{told:?}");
+
+    for _ in 0..40 {
+        assert_eq!(scheduler.get("/health").await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(refusals().await.len(), 20);
+    office.pass(std::time::Duration::from_mins(3));
+    for _ in 0..10 {
+        scheduler.get("/health").await;
+    }
+    assert_eq!(refusals().await.len(), 23, "one a minute comes back");
+    // Another account has its own.
+    let mut nurse = office.at_work("nurse", Role::Nurse).await;
+    nurse.get("/staff").await;
+    assert_eq!(refusals().await.len(), 24);
+    // Nobody in particular is refused elsewhere.
+    office.browser().get("/health").await;
+    assert_eq!(refusals().await.len(), 24);
+}

@@ -37,6 +37,8 @@ struct Idp {
     forge: Arc<Mutex<Forge>>,
     /// Signs nothing: `alg` is `none`.
     is_unsigned: Arc<Mutex<bool>>,
+    /// Where it ends sessions, if it says so.
+    ends_sessions_at: Arc<Mutex<Option<String>>>,
 }
 
 impl Idp {
@@ -47,6 +49,7 @@ impl Idp {
             asked: Arc::default(),
             forge: Arc::new(Mutex::new(|_| {})),
             is_unsigned: Arc::default(),
+            ends_sessions_at: Arc::default(),
         };
         let app = Router::new()
             .route("/.well-known/openid-configuration", get(configuration))
@@ -107,7 +110,7 @@ fn key() -> CoreRsaPrivateSigningKey {
 
 async fn configuration(State(idp): State<Idp>) -> Json<Value> {
     let at = |path: &str| format!("{}{path}", idp.issuer);
-    Json(json!({
+    let mut said = json!({
         "issuer": idp.issuer,
         "authorization_endpoint": at("/authorize"),
         "token_endpoint": at("/token"),
@@ -115,7 +118,11 @@ async fn configuration(State(idp): State<Idp>) -> Json<Value> {
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-    }))
+    });
+    if let Some(place) = &*idp.ends_sessions_at.lock().unwrap() {
+        said["end_session_endpoint"] = json!(place);
+    }
+    Json(said)
 }
 
 async fn keys() -> Json<Value> {
@@ -393,4 +400,38 @@ async fn a_provider_of_another_make_is_understood() {
         let back = back.strip_prefix("https://mimamori.example").unwrap();
         assert_eq!(browser.get(back).await.status, expected, "{subject}");
     }
+}
+
+#[tokio::test]
+async fn whoever_signs_out_here_is_signed_out_at_the_provider_if_it_says_where() {
+    let (idp, serving) = Idp::start().await;
+    *idp.forge.lock().unwrap() = |claims| claims["amr"] = json!(["mfa"]);
+    for (place, expected) in [
+        (None, None),
+        (Some(format!("{}/out?x=1", idp.issuer)), Some("/out?x=1&amp;client_id=mimamori")),
+        (Some("javascript:alert(1)".to_owned()), None),
+    ] {
+        *idp.ends_sessions_at.lock().unwrap() = place;
+        let office = Office::with(|config| config.oidc = Some(idp.config())).await;
+        let staff = office.hire("hanako", Role::Nurse).await;
+        link(&office, &idp, &staff).await;
+        let mut browser = office.browser();
+        there_and_back(&mut browser, &idp).await;
+        browser.get("/account").await;
+        let page = browser.post("/logout", &[]).await;
+        match expected {
+            Some(way) => {
+                assert_eq!(page.status, StatusCode::OK);
+                let way = format!("0;url={}{way}\"", idp.issuer);
+                assert!(page.text.contains(&way), "{}", page.text);
+            }
+            None => assert_eq!(page.to(), "/login"),
+        }
+        assert_eq!(browser.get("/account").await.to(), "/login", "signed out here");
+        // Who has no account there is not sent there.
+        let mut taro = office.at_work("taro", Role::Nurse).await;
+        taro.get("/account").await;
+        assert_eq!(taro.post("/logout", &[]).await.to(), "/login");
+    }
+    serving.abort();
 }

@@ -106,6 +106,39 @@ async fn whoever_is_added_signs_in_once_with_the_first_password_and_chooses_anot
 }
 
 #[tokio::test]
+async fn a_first_password_runs_out_and_is_renewed() {
+    let office = Office::new().await;
+    let mut admin = office.at_work("admin", Role::Administrator).await;
+    admin.get("/staff/new").await;
+    let center = office.center.to_string();
+    let fields = [("login", "hanako"), ("name", "花子"), ("role", "nurse"), ("center", &*center)];
+    let page = admin.post("/staff", &fields).await;
+    let first = page.between("<code id=\"password\">", "</code>").unwrap();
+    assert!(page.text.contains("72時間以内"), "{}", page.text);
+
+    office.pass(Duration::from_hours(72) - Duration::from_secs(1));
+    let page = office.browser().give_password("hanako", &first).await;
+    assert_eq!(page.to(), "/login/setup", "it is still good");
+    office.pass(Duration::from_secs(1));
+    let page = office.browser().give_password("hanako", &first).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    assert!(page.text.contains("新しい仮パスワードの発行を依頼"), "{}", page.text);
+    let page = office.browser().give_password("hanako", "a wrong guess").await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED);
+    assert!(!page.text.contains("72時間"), "who guesses learns nothing: {}", page.text);
+
+    let mut admin = office.at_work("boss", Role::Administrator).await;
+    let id = office.store.account("hanako").await.unwrap().unwrap().staff.id;
+    admin.get(&format!("/staff/{id}")).await;
+    let page = admin.post(&format!("/staff/{id}/reset-password"), &[]).await;
+    let second = page.between("<code id=\"password\">", "</code>").unwrap();
+    office.pass(Duration::from_hours(71));
+    assert_eq!(office.browser().give_password("hanako", &second).await.to(), "/login/setup");
+    // A password of one's own does not run out.
+    assert!(office.store.account("boss").await.unwrap().unwrap().password_ends_at.is_none());
+}
+
+#[tokio::test]
 async fn accounts_that_make_no_sense_are_not_made() {
     let office = Office::new().await;
     let mut admin = office.at_work("admin", Role::Administrator).await;

@@ -57,7 +57,7 @@ pub(super) fn need(viewer: &Viewer, need: Need) -> Markup {
         Need::Caution => ui::priority(viewer, Priority::P2),
         Need::Check => ui::priority(viewer, Priority::P3),
         Need::Unreported => {
-            ui::badge("badge muted", Icon::Unknown, viewer.say("未報告", "Not reported"))
+            ui::badge("badge muted", Icon::Unknown, viewer.say("未報告", "No report"))
         }
         Need::Partial => ui::badge("badge check", Icon::Clock, viewer.say("途中", "Partial")),
         Need::Well => ui::badge("badge good", Icon::Check, viewer.say("良好", "Well")),
@@ -157,7 +157,7 @@ fn temperature(viewer: &Viewer, vital: &Vital) -> Markup {
         div.vital.small {
             (sparkline(&vital.week, (360, FEVER), degrees))
             @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
-                span.nowrap.red[worst >= FEVER] { (viewer.say("最高 ", "highest ")) (degrees(worst)) }
+                span.nowrap.red[worst >= FEVER] { (viewer.say("最高 ", "max ")) (degrees(worst)) }
             }
             (doubt(viewer, vital))
         }
@@ -172,7 +172,7 @@ fn spo2(viewer: &Viewer, vital: &Vital) -> Markup {
         div.vital.small {
             (sparkline(&vital.week, (93, 100), percent))
             @if let Some(worst) = vital.worst.filter(|worst| Some(*worst) != vital.today()) {
-                span.nowrap.red[worst <= 95] { (viewer.say("最低 ", "lowest ")) (worst) }
+                span.nowrap.red[worst <= 95] { (viewer.say("最低 ", "min ")) (worst) }
             }
             (doubt(viewer, vital))
         }
@@ -215,7 +215,7 @@ fn doubt(viewer: &Viewer, vital: &Vital) -> Markup {
     html! {
         @if vital.is_suspect {
             span title=(viewer.say("入力誤りの可能性 — 音声を確認", "may be mistyped — listen to the call")) {
-                (ui::badge("badge caution", Icon::Caution, viewer.say("入力誤り?", "mistyped?")))
+                (ui::badge("badge caution", Icon::Caution, viewer.say("入力誤り?", "typo?")))
                 span.visually-hidden { (viewer.say("音声を確認", "listen to the call")) }
             }
         }
@@ -262,7 +262,7 @@ fn report(viewer: &Viewer, report: DayReport) -> Markup {
         }
     };
     match report {
-        DayReport::NotReported => html! { strong { (viewer.say("未報告", "not reported")) } },
+        DayReport::NotReported => html! { strong { (viewer.say("未報告", "no report")) } },
         DayReport::Partial { at, channel } => heard(at, channel, false),
         DayReport::Reported { at, channel } => heard(at, channel, true),
     }
@@ -279,9 +279,11 @@ fn calls(viewer: &Viewer, status: &HealthStatus, attempts: u32) -> Markup {
         Some((_, earlier)) => earlier.iter().map(|call| in_words(viewer, call)).collect(),
         None => Vec::new(),
     };
+    // A line in Japanese is short; one in English may break.
+    let is_short = viewer.staff.language == ConsoleLanguage::Ja;
     html! {
         @if let Some(call) = status.calls.last() {
-            div.small.nowrap title=[(!earlier.is_empty()).then(|| earlier.join(" / "))] {
+            div.small.nowrap[is_short] title=[(!earlier.is_empty()).then(|| earlier.join(" / "))] {
                 (call_made(viewer, call))
                 @if !earlier.is_empty() {
                     span.visually-hidden { " / " (earlier.join(" / ")) }

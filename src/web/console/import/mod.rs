@@ -81,13 +81,14 @@ async fn lists(State(desk): State<Desk>, viewer: Viewer) -> Result<Markup, Fault
                 form.stack method="post" action="/import" enctype="multipart/form-data" {
                     (ui::csrf(&viewer))
                     label {
-                        (say("ファイル(CSV)", "File (CSV)"))
-                        input type="file" name="file" accept=".csv,.txt,.tsv,text/csv,text/plain"
+                        (say("ファイル(ExcelまたはCSV)", "File (Excel or CSV)"))
+                        input type="file" name="file"
+                            accept=".xlsx,.xlsm,.csv,.txt,.tsv,text/csv,text/plain"
                             aria-describedby="file-hint";
                     }
                     p.hint #file-hint { (say(
-                        "Excelで「CSV(コンマ区切り)」または「CSV UTF-8」として保存したファイル。16 MBまで。",
-                        "Saved by Excel as CSV or CSV UTF-8; up to 16 MB.",
+                        "Excelブック(.xlsx)の最初のシート、またはCSV。パスワードは外してください。16 MBまで。",
+                        "The first sheet of an Excel workbook (.xlsx), or CSV; without a password, up to 16 MB.",
                     )) }
                     label {
                         (say("または、表計算ソフトから見出しごと貼り付け", "Or paste it from a spreadsheet, with its headings"))

@@ -15,7 +15,11 @@ use crate::escalation::{EventKind, Fact, Priority};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::{Channel, Observation};
 use crate::registry::{Pause, Right, Signed};
-use crate::store::{CaseEvent, CaseView, Change, Health, ListedIn, Observed, PatientChange};
+use crate::release::Decision;
+use crate::store::{
+    CaseEvent, CaseView, Change, CourseWritten, DecisionTaken, Health, ListedIn, Observed,
+    PatientChange,
+};
 use crate::tape::{Recording, State};
 use crate::web::auth::Viewer;
 use crate::web::console::cases::text_of;
@@ -193,6 +197,12 @@ fn items(viewer: &Viewer, timeline: &Timeline) -> Vec<Item> {
             let view = health.cases.iter().find(|view| view.case.id == *case);
             items.push(case_item(viewer, *case, view, event));
         }
+        for course in &health.courses {
+            items.push(course_item(viewer, course));
+        }
+        for decision in &health.decisions {
+            items.push(decision_item(viewer, decision));
+        }
         for note in &health.notes {
             let body = html! {
                 p.words { (note.text.expose()) }
@@ -301,6 +311,45 @@ fn list_item(viewer: &Viewer, list: &ListedIn) -> Item {
         (signature(viewer, &list.signed))
     };
     Item { at: list.signed.at, kind: Kind::Setting, body }
+}
+
+/// When an illness began, as somebody wrote it down.
+fn course_item(viewer: &Viewer, written: &CourseWritten) -> Item {
+    let body = html! {
+        p {
+            strong { (viewer.say("発症日・検体採取日", "Onset and specimen")) } " "
+            del { (words::course(viewer, &written.before)) } " → "
+            ins { (words::course(viewer, &written.after)) }
+        }
+        @match &written.by {
+            Some(signed) => (signature(viewer, signed)),
+            None => p.small.muted { (viewer.say("一覧の取り込みから", "From a list")) },
+        }
+    };
+    Item { at: written.at, kind: Kind::Setting, body }
+}
+
+/// That somebody was released from recuperation, or was not; and what the rules had to say.
+fn decision_item(viewer: &Viewer, taken: &DecisionTaken) -> Item {
+    let decided = &taken.decided;
+    let what = match decided.decision {
+        Decision::Released => {
+            badge("badge good", Icon::Check, viewer.say("療養解除", "Released from recuperation"))
+        }
+        Decision::Kept => {
+            badge("badge caution", Icon::Clock, viewer.say("解除を見送り", "Kept in recuperation"))
+        }
+    };
+    let rules = match taken.n_blocks {
+        0 => viewer.say("基準を満たす", "met the rules"),
+        _ => viewer.say("基準を満たさない項目あり", "did not meet all rules"),
+    };
+    let body = html! {
+        p { (what) " " span.small.muted { (rules) " (" (taken.rules) ")" } }
+        (reason(viewer, &decided.reason))
+        (signature(viewer, &decided.signed))
+    };
+    Item { at: decided.signed.at, kind: Kind::Setting, body }
 }
 
 // --- recordings

@@ -9,7 +9,7 @@ use crate::call::{Completion, Disposition, Respondent};
 use crate::campaign::{Attempt, AttemptState, Slot, SlotState};
 use crate::ivr::{Answer, YesNo};
 use crate::observation::Channel;
-use crate::registry::{Gender, PhoneRole, RiskFlag, arrangement};
+use crate::registry::{Course, Gender, PhoneRole, RiskFlag, arrangement};
 use crate::store::{Setting, Way};
 use crate::tape::Consent;
 use crate::web::auth::Viewer;
@@ -67,6 +67,26 @@ pub(super) fn answer(viewer: &Viewer, code: &str, value: Answer) -> String {
         Answer::NotMeasured => viewer.say("測れない", "Not measured").to_owned(),
         Answer::Unanswered => viewer.say("未回答", "Not answered").to_owned(),
     }
+}
+
+/// What is known of an illness: `発症日 2026-11-20、症状 あり`.
+pub(super) fn course(viewer: &Viewer, course: &Course) -> String {
+    let mut known = Vec::new();
+    if let Some(day) = course.onset {
+        known.push(format!("{} {day}", viewer.say("発症日", "onset")));
+    }
+    if let Some(day) = course.specimen {
+        known.push(format!("{} {day}", viewer.say("検体採取日", "specimen")));
+    }
+    match course.has_symptoms {
+        Some(true) => known.push(viewer.say("症状 あり", "with symptoms").to_owned()),
+        Some(false) => known.push(viewer.say("症状 なし", "without symptoms").to_owned()),
+        None => {}
+    }
+    if known.is_empty() {
+        return viewer.say("未登録", "not known").to_owned();
+    }
+    known.join(viewer.say("、", ", "))
 }
 
 /// By which way an observation came.

@@ -196,16 +196,33 @@ async fn one(
                 }
                 h3 { (say("電話の音で聞く", "As on a telephone")) }
                 audio controls preload="none" src={ "/prompts/" (id) "/sound.wav" } {}
-                @if !is_fixed { p.hint { (say(
-                    "値は例です。値の入る文は合成音声で話すため、録音に差し替えられません。",
-                    "With invented values. Prompts with values are spoken by the voice and cannot be recorded.",
-                )) } }
+                @if !is_fixed { p.hint { (value_hint(&viewer, prompt)) } }
             }
             @if is_fixed && viewer.may(Right::EditPrompts) { (takes::form(&viewer, &id)) }
             @if is_fixed { (takes::table(&viewer, &takes)) }
             p { a href="/prompts" { (say("音声の一覧へ", "All prompts")) } }
         },
     ))
+}
+
+/// How a prompt with values is said. What names a person or a moment is never recorded.
+fn value_hint(viewer: &Viewer, prompt: &Prompt) -> &'static str {
+    let is_personal = |kind| matches!(kind, BlankKind::FamilyName | BlankKind::Moment);
+    let (ja, en) = if prompt.text.blanks().any(is_personal) {
+        (
+            "値は例です。お名前や日時の入る文は、いつも合成音声で話します。",
+            "With invented values. What names a person or a moment is always spoken by the voice.",
+        )
+    } else {
+        (
+            "値は例です。合成音声で話します。値ごとに文全体を録音したファイル(例 readback_temperature.368.wav)を\
+             音声のフォルダに置くと、その値だけ録音になります。この画面では録音できません。",
+            "With invented values, spoken by the voice. A recording of the whole sentence with one value \
+             (such as readback_temperature.368.wav) in the folder of prompts is used for that value; it \
+             cannot be made on this page.",
+        )
+    };
+    viewer.say(ja, en)
 }
 
 /// How long the prompts without values are, in seconds, and how loud, in dBov: those that are ready.
