@@ -191,12 +191,12 @@ pub(super) async fn held_slots(
     connection: &mut AnyConnection,
     today: Date,
 ) -> Result<HashSet<SlotId>, StoreError> {
-    const PAUSED: &str = "select s.id from patient_pause z \
-        join slot s on s.patient_id = z.patient_id and s.date >= z.first_day \
-        and s.date <= z.last_day where z.ended_at is null and z.last_day >= $1 \
+    // From the few pauses and ended observations to their slots, and never from all that is due: a
+    // cross join of SQLite keeps its order.
+    const PAUSED: &str = "select s.id from patient_pause z cross join slot s \
+        where s.patient_id = z.patient_id and s.date >= z.first_day \
+        and s.date <= z.last_day and z.ended_at is null and z.last_day >= $1 \
         and s.state = 'due'";
-    // From the few that ended to their slots, and never from all that is due: a cross join of SQLite
-    // keeps its order.
     const OVER: &str = "select s.id from episode e cross join slot s \
         where s.episode_id = e.id and e.state = 'ended' and e.last_day >= $1 and s.state = 'due' \
         and s.kind <> 'farewell'";

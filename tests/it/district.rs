@@ -827,10 +827,10 @@ fn danger_is_told_at_once(town: &Town, past: &Past) {
                 // The line is kept free for an emergency; what is less grave keeps to the plan.
                 let is_emergency =
                     |fact: &Fact| fact.source == source && fact.priority == Priority::P1;
-                let quiet_until = match case.facts.iter().any(is_emergency) {
-                    true => entry.at + Policy::shipped().after_emergency,
-                    false => entry.at,
-                };
+                let mut quiet_until = entry.at;
+                if case.facts.iter().any(is_emergency) {
+                    quiet_until += Policy::shipped().after_emergency;
+                }
                 assert_ne!(
                     next.attempt.slot,
                     slot.id,

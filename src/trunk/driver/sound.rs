@@ -18,7 +18,7 @@ impl Driver {
         let Some(entry) = self.calls.get_mut(&key) else { return false };
         let Some(port) = entry.port.take() else { return false };
         let hear = self.hear.clone();
-        let ear = entry.tap.take().and_then(ear);
+        let ear = entry.tap.take().as_ref().and_then(ear);
         let events = move |event| {
             // A driver that is gone needs no events.
             let _ = hear.send((key, event));
@@ -35,7 +35,7 @@ impl Driver {
         let Some(key) = self.keys.get(&id) else { return };
         let Some(entry) = self.calls.get_mut(key) else { return };
         match &entry.stream {
-            Some(stream) => stream.listen(tap.and_then(ear)),
+            Some(stream) => stream.listen(tap.as_ref().and_then(ear)),
             None => entry.tap = tap,
         }
     }
@@ -88,7 +88,7 @@ impl Driver {
 }
 
 /// What listens for a tape, unless something does already.
-fn ear(tap: Tap) -> Option<Box<dyn Ear>> {
+fn ear(tap: &Tap) -> Option<Box<dyn Ear>> {
     tap.take().map(|head| Box::new(head) as Box<dyn Ear>)
 }
 
