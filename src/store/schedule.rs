@@ -120,13 +120,13 @@ impl Store {
         let Some(first_day) = slots.iter().map(|slot| slot.date).min() else { return Ok(0) };
         let mut session = self.write().await?;
         let paused = pauses_from(session.connection(), first_day).await?;
-        let rows: Vec<Opening> = slots
+        let rows: Vec<_> = slots
             .iter()
             .map(|slot| {
                 let pauses = paused.get(&slot.patient).into_iter().flatten();
                 let mut pauses = pauses.filter(|(days, _)| days.contains(&slot.date));
                 let pause = pauses.next().map(|(_, pause)| *pause);
-                Opening::new(self.mint::<SlotId>(now), slot, pause, now)
+                opening(self.mint::<SlotId>(now), slot, pause, now)
             })
             .collect();
         let opened = open_all(self.dialect, session.connection(), &rows).await?;
@@ -355,66 +355,54 @@ impl Store {
     }
 }
 
-/// A slot as it is opened: due, or settled from the beginning.
-#[derive(Serialize)]
-struct Opening {
-    id: String,
-    episode_id: String,
-    patient_id: String,
-    date: String,
-    number: u8,
-    due_from: i64,
-    due_to: i64,
-    state: &'static str,
-    reason: Option<String>,
-    pause_id: Option<String>,
-    created_at: i64,
-    settled_at: Option<i64>,
-    kind: &'static str,
-    campaign_id: Option<String>,
-    campaign_version: Option<u32>,
-}
-
-impl Opening {
-    /// A slot on whose day its campaign calls nobody is settled; if staff are to call instead, as one
-    /// that nobody tried, and so it becomes a matter for them. A paused one is skipped.
-    fn new(id: SlotId, slot: &NewSlot, pause: Option<PauseId>, now: Timestamp) -> Self {
-        let (state, reason) = match (&slot.rest, pause) {
-            (Some(rest @ (Rest::Weekday | Rest::Skipped(_))), _) => {
-                (SlotState::Skipped, Some(rest.reason()))
-            }
-            (Some(rest @ Rest::Staff(_)), _) => (SlotState::Expired, Some(rest.reason())),
-            (None, Some(_)) => (SlotState::Skipped, Some(PAUSED.to_owned())),
-            (None, None) => (SlotState::Due, None),
-        };
-        Self {
-            id: id.to_string(),
-            episode_id: slot.episode.to_string(),
-            patient_id: slot.patient.to_string(),
-            date: slot.date.to_string(),
-            number: slot.number,
-            due_from: millis(slot.due_from),
-            due_to: millis(slot.due_to),
-            settled_at: state.is_final().then(|| millis(now)),
-            state: state.as_str(),
-            reason,
-            pause_id: pause.filter(|_| slot.rest.is_none()).map(|pause| pause.to_string()),
-            created_at: millis(now),
-            kind: slot.kind.as_str(),
-            campaign_id: slot.campaign.map(|key| key.campaign.to_string()),
-            campaign_version: slot.campaign.map(|key| key.version),
+/// A slot as it is opened: due, or settled from the beginning. The values of `insert_openings`, in
+/// its order.
+///
+/// A slot on whose day its campaign calls nobody is settled; if staff are to call instead, as one
+/// that nobody tried, and so it becomes a matter for them. A paused one is skipped.
+fn opening(
+    id: SlotId,
+    slot: &NewSlot,
+    pause: Option<PauseId>,
+    now: Timestamp,
+) -> impl Serialize + use<> {
+    let (state, reason) = match (&slot.rest, pause) {
+        (Some(rest @ (Rest::Weekday | Rest::Skipped(_))), _) => {
+            (SlotState::Skipped, Some(rest.reason()))
         }
-    }
+        (Some(rest @ Rest::Staff(_)), _) => (SlotState::Expired, Some(rest.reason())),
+        (None, Some(_)) => (SlotState::Skipped, Some(PAUSED.to_owned())),
+        (None, None) => (SlotState::Due, None),
+    };
+    (
+        id.to_string(),
+        slot.episode.to_string(),
+        slot.patient.to_string(),
+        slot.date.to_string(),
+        slot.number,
+        millis(slot.due_from),
+        millis(slot.due_to),
+        state.as_str(),
+        reason,
+        pause.filter(|_| slot.rest.is_none()).map(|pause| pause.to_string()),
+        millis(now),
+        state.is_final().then(|| millis(now)),
+        slot.kind.as_str(),
+        slot.campaign.map(|key| key.campaign.to_string()),
+        slot.campaign.map(|key| key.version),
+    )
 }
 
-/// The columns of an [`Opening`], before which stands where they come from.
+/// Opens the slots of a list of lists: names would have to be looked up in each.
 macro_rules! insert_openings {
-    ($columns:literal, $rows:literal) => {
+    ($rows:literal) => {
         concat!(
             "insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
-             reason, pause_id, created_at, settled_at, kind, campaign_id, campaign_version) select ",
-            $columns,
-            " from ",
+             reason, pause_id, created_at, settled_at, kind, campaign_id, campaign_version) select \
+             value ->> 0, value ->> 1, value ->> 2, value ->> 3, cast(value ->> 4 as bigint), \
+             cast(value ->> 5 as bigint), cast(value ->> 6 as bigint), value ->> 7, value ->> 8, \
+             value ->> 9, cast(value ->> 10 as bigint), cast(value ->> 11 as bigint), \
+             value ->> 12, value ->> 13, cast(value ->> 14 as bigint) from ",
             $rows,
             " where true on conflict (episode_id, date, number) do nothing"
         )
@@ -425,24 +413,11 @@ macro_rules! insert_openings {
 async fn open_all(
     dialect: Dialect,
     connection: &mut AnyConnection,
-    rows: &[Opening],
+    rows: &[impl Serialize],
 ) -> Result<u32, StoreError> {
-    // The two databases take a list of rows apart differently.
-    const SQLITE: &str = insert_openings!(
-        "value ->> 'id', value ->> 'episode_id', value ->> 'patient_id', value ->> 'date', \
-         value ->> 'number', value ->> 'due_from', value ->> 'due_to', value ->> 'state', \
-         value ->> 'reason', value ->> 'pause_id', value ->> 'created_at', value ->> 'settled_at', \
-         value ->> 'kind', value ->> 'campaign_id', value ->> 'campaign_version'",
-        "json_each($1)"
-    );
-    const POSTGRES: &str = insert_openings!(
-        "id, episode_id, patient_id, date, number, due_from, due_to, state, reason, pause_id, \
-         created_at, settled_at, kind, campaign_id, campaign_version",
-        "json_to_recordset($1::json) as x (id text, episode_id text, patient_id text, date text, \
-         number bigint, due_from bigint, due_to bigint, state text, reason text, pause_id text, \
-         created_at bigint, settled_at bigint, kind text, campaign_id text, \
-         campaign_version bigint)"
-    );
+    // The two databases take a list apart by functions of other names.
+    const SQLITE: &str = insert_openings!("json_each($1)");
+    const POSTGRES: &str = insert_openings!("json_array_elements($1::json) as x (value)");
     let statement = match dialect {
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
