@@ -7,7 +7,7 @@ use anyhow::Context;
 use jiff::civil::Date;
 use tracing::{error, info, warn};
 
-use crate::app::key;
+use crate::app::{Configured, key};
 use crate::base::Clock;
 use crate::base::id::HealthCenterId;
 use crate::call::Carrier;
@@ -55,6 +55,17 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
     let terms = Arc::make_mut(&mut config.worker.terms);
     terms.questionnaire = questionnaires.usual().key();
     store.ensure_campaigns(now.timestamp, &config.worker.terms).await?;
+    for campaign in store.campaigns(now.timestamp).await?.campaigns().filter(|it| it.is_default) {
+        let usual = &config.worker.terms.questionnaire;
+        let asked = campaign.version.as_ref().map(|version| &version.terms.questionnaire);
+        if let Some(asked) = asked.filter(|asked| *asked != usual) {
+            warn!(
+                campaign = %campaign.id,
+                "the first campaign of a centre asks {asked}, not {usual}: change its terms if that is \
+                 not meant"
+            );
+        }
+    }
     let rules = rules(&config)?;
     let library = Arc::new(library);
 
@@ -167,6 +178,20 @@ pub(super) fn questionnaires(
          questionnaires differ though they bear the same name and version",
     )?;
     Ok(Arc::new(all))
+}
+
+/// The keys of the questionnaires that can be asked, for commands that only look; `None` if a database
+/// alone was named, whose settings nobody knows.
+pub(super) fn known_questionnaires(
+    configured: &Configured,
+) -> anyhow::Result<Option<Arc<Questionnaires>>> {
+    if configured.database.is_some() && !configured.config.exists() {
+        return Ok(None);
+    }
+    let config = Config::load(&configured.config)?;
+    let library = Library::open(config.prompts.clone())
+        .context("音声カタログを使えません / the prompts cannot be used")?;
+    questionnaires(&config, &library).map(Some)
 }
 
 /// What calls are recorded with, if that is wanted.

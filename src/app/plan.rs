@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use serde_json::{Value, json};
 
-use crate::app::{Configured, clock, open_store};
+use crate::app::{Configured, clock, house, open_store};
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{AttemptId, PatientId};
 use crate::base::{Bilingual, PhoneNumber};
@@ -21,6 +21,7 @@ use crate::campaign::{
     Attempt, AttemptState, Book, InForce, Slot, SlotState, StopReason, Terms, Window,
 };
 use crate::config::Config;
+use crate::ivr::Questionnaires;
 use crate::registry::{Episode, HealthCenter, Held, Pause, Scope};
 use crate::store::{CarePlan, Services, Store, Waiting, Within};
 
@@ -68,11 +69,11 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let store = open_store(&options.configured.database_or_configured()?).await?;
     let now = clock::host().now();
     let date = options.date.unwrap_or_else(|| now.date());
-    let terms = standing(&options.configured)?;
+    let standing = standing(&options.configured)?;
     let center = center(&store, options.center.as_deref()).await?;
     let within = store.within(Scope { center: center.id, clinic: None });
     let patient = find(&within, &options.patient).await?;
-    let day = day(&store, &within, now.timestamp, center, patient, date, &terms).await?;
+    let day = day(&store, &within, now.timestamp, center, patient, date, &standing).await?;
     store.close().await;
     let mut out = stdout().lock();
     if options.json {
@@ -83,12 +84,21 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The terms for centres without campaigns.
-fn standing(configured: &Configured) -> anyhow::Result<Arc<Terms>> {
-    if configured.database.is_some() && !configured.config.exists() {
-        return Ok(Arc::new(Terms::shipped()));
-    }
-    Ok(Config::load(&configured.config)?.worker.terms)
+/// What the settings say, beside what is stored.
+struct Standing {
+    /// The terms for centres without campaigns.
+    terms: Arc<Terms>,
+    /// What can be asked, if that is known.
+    questionnaires: Option<Arc<Questionnaires>>,
+}
+
+fn standing(configured: &Configured) -> anyhow::Result<Standing> {
+    let questionnaires = house::known_questionnaires(configured)?;
+    let terms = match &questionnaires {
+        Some(_) => Config::load(&configured.config)?.worker.terms,
+        None => Arc::new(Terms::shipped()),
+    };
+    Ok(Standing { terms, questionnaires })
 }
 
 async fn center(store: &Store, code: Option<&str>) -> anyhow::Result<HealthCenter> {
@@ -124,11 +134,12 @@ async fn day(
     center: HealthCenter,
     patient: PatientId,
     date: Date,
-    standing: &Arc<Terms>,
+    standing: &Standing,
 ) -> anyhow::Result<Day> {
+    let Standing { terms: standing, questionnaires } = standing;
     let plan = within.care_plan(patient, (date, date)).await?;
     let book = store.campaigns(now).await?;
-    let waiting = waiting(store, now, patient).await?;
+    let waiting = waiting(store, now, patient, questionnaires.as_deref()).await?;
     let episode = plan.episode.as_ref().map(|(episode, _)| episode);
     let campaign = episode.and_then(|it| book.campaign_of(center.id, &it.arrangement));
     let campaign = campaign.map(|campaign| (campaign.name.clone(), campaign.state.label()));
@@ -161,6 +172,7 @@ async fn waiting(
     store: &Store,
     now: Timestamp,
     patient: PatientId,
+    known: Option<&Questionnaires>,
 ) -> anyhow::Result<Vec<(AttemptId, Waiting)>> {
     let nodes = store.node_statuses().await?;
     let nodes: Vec<_> = nodes.iter().filter(|node| node.is_here(now)).collect();
@@ -171,7 +183,7 @@ async fn waiting(
         nodes: &nodes,
         trunks: &trunks,
         trunk_groups: groups.as_deref(),
-        questionnaires: None,
+        questionnaires: known.map(|known| &**known.keys()),
     };
     Ok(store.waiting(now, &services, patient).await?)
 }

@@ -15,7 +15,7 @@ use crate::app::{Configured, clock, house, open_store, told};
 use crate::base::clock::civil;
 use crate::base::phone::PhoneError;
 use crate::base::{Bilingual, Clock, PhoneNumber};
-use crate::registry::{Actor, AuditEntry, HealthCenter, Scope};
+use crate::registry::{Actor, AuditEntry, HealthCenter, Reach, Scope};
 use crate::store::{
     Counts, Disturbances, Finish, Morning, NoTest, NodeStatus, Store, TestCall, TestStage,
     TrunkWord,
@@ -76,6 +76,7 @@ async fn look(options: Options) -> anyhow::Result<bool> {
     let now = clock.now().timestamp;
     let morning = store.morning(now, database).await?;
     store.roll_health(now).await?;
+    let known = house::known_questionnaires(&options.configured)?;
     let mut centers = Vec::new();
     for center in store.health_centers().await? {
         if options.center.as_ref().is_some_and(|code| *code != center.code) {
@@ -83,7 +84,13 @@ async fn look(options: Options) -> anyhow::Result<bool> {
         }
         let within = store.within(Scope { center: center.id, clinic: None });
         let counts = within.health_counts(store.mint(now)).await?;
-        let disturbances = within.disturbances(now).await?;
+        let campaigns_mute = match &known {
+            Some(known) => {
+                store.mute_campaigns(now, Reach::Center(center.id), known.keys()).await?
+            }
+            None => Vec::new(),
+        };
+        let disturbances = Disturbances { campaigns_mute, ..within.disturbances(now).await? };
         centers.push(Local { center, counts, disturbances });
     }
     if let Some(code) = options.center.as_ref().filter(|_| centers.is_empty()) {

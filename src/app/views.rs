@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use crate::app::{Configured, campaign, clock, open_store, table};
 use crate::base::clock::timestamp;
 use crate::campaign::Terms;
-use crate::registry::{Arrangement, Scope};
+use crate::registry::Scope;
 use crate::release::ReleaseBook;
 use crate::store::CaseFilter;
 
@@ -87,8 +87,7 @@ pub(super) async fn welfare(options: CenterOptions) -> anyhow::Result<ExitCode> 
     let mut people = within.welfare_checks(now.date()).await?;
     let book = store.campaigns(now.timestamp).await?;
     let standing = Arc::new(Terms::shipped());
-    let terms = book.in_force(center.id, &Arrangement::default(), &standing).terms;
-    people.extend(within.welfare_preview(now.timestamp, &terms.cadence).await?);
+    people.extend(within.welfare_preview(now.timestamp, &book, &standing).await?);
     let mut out = std::io::stdout().lock();
     writeln!(out, "安否確認 / Welfare checks, {}", now.date())?;
     writeln!(out, "{}", table::welfare(&people))?;

@@ -305,6 +305,26 @@ impl Terms {
         missing
     }
 
+    /// Why calls by these terms cannot begin, and what to do; `None` if they can. Rules that are gone
+    /// are replaced, and hold back nobody.
+    pub fn cannot_begin(&self, stock: &Stock) -> Option<Bilingual> {
+        let (asked, known) = (&self.questionnaire, &stock.questionnaires);
+        (!known.contains(asked)).then(|| {
+            Bilingual::composed(
+                format!(
+                    "問診票「{asked}」がないため開始できません。「架電の設計」で問診票を選び直して公開して\
+                     ください。選べるもの: {}",
+                    known.join("、")
+                ),
+                format!(
+                    "It cannot begin without the questionnaire {asked}. Choose another under \
+                     Campaigns, and publish: {}",
+                    known.join(", ")
+                ),
+            )
+        })
+    }
+
     /// What staff should think about before they publish these terms.
     pub fn warnings(&self, center: &HealthCenter) -> Vec<Bilingual> {
         let mut warnings = Vec::new();

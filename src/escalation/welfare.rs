@@ -128,7 +128,7 @@ impl Why {
 
 /// Why a patient under observation belongs on a list; `None` if they do not.
 ///
-/// Then something was heard of them today, or since the evening slot began, or nothing was owed to them
+/// Then something was heard of them today, or since the last evening slot began, or nothing was owed to them
 /// yet. `slots` are those of the day.
 pub fn why(
     list: List,
@@ -140,15 +140,17 @@ pub fn why(
     let begun = || slots.iter().filter(|slot| list.judges(slot, cadence) && slot.due_from <= now);
     let since = match list {
         List::Day => timestamp(civil(now).date().to_datetime(Time::midnight())),
-        List::Night => begun().map(|slot| slot.due_from).min()?,
+        // The last call of the evening counts: what was said before it says nothing of the night.
+        List::Night => begun().map(|slot| slot.due_from).max()?,
     };
+    let judged = || begun().filter(|slot| list == List::Day || since <= slot.due_from);
     if heard_at.is_some_and(|at| at >= since) {
         return None;
     }
-    if begun().any(|slot| slot.state == SlotState::Reported) {
+    if judged().any(|slot| slot.state == SlotState::Reported) {
         return None;
     }
-    let reasons: Vec<Why> = begun().filter_map(|slot| Why::of(slot.state)).collect();
+    let reasons: Vec<Why> = judged().filter_map(|slot| Why::of(slot.state)).collect();
     Why::ALL.into_iter().find(|why| reasons.contains(why))
 }
 
@@ -391,6 +393,15 @@ mod tests {
             assert_eq!((of(List::Day), of(List::Night)), expected, "{day:?} {evening:?}");
         }
         assert_eq!(why(List::Night, &[slot(9, Unreached)], None, at(21), &cadence), None);
+        // Of two evening slots the last one counts.
+        for (last, heard, expected) in [
+            (Unreached, Some(at(17)), Some(Why::Unreached)),
+            (Reported, Some(at(19)), None),
+            (Partial, Some(at(20)), None),
+        ] {
+            let slots = [slot(17, Reported), slot(19, last)];
+            assert_eq!(why(List::Night, &slots, heard, at(21), &cadence), expected, "{last:?}");
+        }
         assert_eq!(by_day(&[slot(16, Unreached)], None, at(17)), None, "it is judged at night");
     }
 

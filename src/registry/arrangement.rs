@@ -156,9 +156,9 @@ impl Channel {
     /// Its name for people.
     pub const fn name(self) -> Bilingual {
         match self {
-            Self::Telephone => Bilingual::fixed("電話", "telephone"),
+            Self::Telephone => Bilingual::fixed("自動の電話", "Automatic calls"),
             Self::Web => Bilingual::fixed("Web", "Web"),
-            Self::Staff => Bilingual::fixed("職員", "staff"),
+            Self::Staff => Bilingual::fixed("職員の電話", "Staff call"),
         }
     }
 }
@@ -166,6 +166,17 @@ impl Channel {
 /// Days of the week. By default all of them: an illness knows no Sunday.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub struct Weekdays(u8);
+
+/// The days of the week, Monday first.
+pub static WEEKDAYS: [Bilingual; 7] = [
+    Bilingual::fixed("月", "Mon"),
+    Bilingual::fixed("火", "Tue"),
+    Bilingual::fixed("水", "Wed"),
+    Bilingual::fixed("木", "Thu"),
+    Bilingual::fixed("金", "Fri"),
+    Bilingual::fixed("土", "Sat"),
+    Bilingual::fixed("日", "Sun"),
+];
 
 /// The shortest and the longest tolerance, in minutes.
 pub const TOLERANCE: std::ops::RangeInclusive<u64> = 10..=480;
@@ -191,12 +202,13 @@ impl Weekdays {
     }
 
     /// In letters: 月水金, or 毎日.
-    pub fn written(self) -> String {
+    pub fn written(self) -> Bilingual {
         if self == Self::ALL {
-            return "毎日".to_owned();
+            return Bilingual::fixed("毎日", "every day");
         }
-        let letters = "月火水木金土日".chars().enumerate();
-        letters.filter(|(day, _)| self.0 & (1 << day) != 0).map(|(_, letter)| letter).collect()
+        let days = WEEKDAYS.iter().enumerate().filter(|(day, _)| self.0 & (1 << day) != 0);
+        let (ja, en): (Vec<&str>, Vec<&str>) = days.map(|(_, name)| (&*name.ja, &*name.en)).unzip();
+        Bilingual::composed(ja.concat(), en.join(" "))
     }
 
     /// Whether this day of the week is one of them.
@@ -239,7 +251,9 @@ mod tests {
         assert_eq!(Weekdays::from_bits(weekend.bits()), Some(weekend));
         assert_eq!((Weekdays::from_bits(0), Weekdays::from_bits(128)), (None, None));
         assert_eq!(format!("{weekend:?}"), "{Saturday, Sunday}");
-        assert_eq!((weekend.written(), Weekdays::ALL.written()), ("土日".into(), "毎日".into()));
+        let written = |days: Weekdays| format!("{} / {}", days.written().ja, days.written().en);
+        assert_eq!(written(weekend), "土日 / Sat Sun");
+        assert_eq!(written(Weekdays::ALL), "毎日 / every day");
     }
 
     #[test]

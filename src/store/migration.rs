@@ -33,6 +33,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0025_first_password.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0027_search.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0028_slot_due.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0029_first_password_ends.sql")),
         ]
     };
 }
@@ -65,6 +66,7 @@ const NAMES: &[(i64, &str)] = &[
     (25, "first_password"),
     (27, "search"),
     (28, "slot_due"),
+    (29, "first_password_ends"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

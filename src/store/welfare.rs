@@ -2,6 +2,7 @@
 //! that last too long.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp};
@@ -11,12 +12,12 @@ use sqlx::any::AnyRow;
 use crate::base::Private;
 use crate::base::clock::{civil, timestamp};
 use crate::base::id::{CampaignId, EpisodeId, HealthCenterId, PatientId, WelfareCheckId};
-use crate::campaign::{Attempt, Slot, schedule};
+use crate::campaign::{Attempt, Book, Slot, Terms};
 use crate::escalation::PatientFacts;
 use crate::escalation::welfare::{Act, Choice, List, Refusal, Step, Why, why};
 use crate::registry::{Contact, Patient, Signed, Staff};
 use crate::store::care::contacts_of;
-use crate::store::registry::patient;
+use crate::store::registry::{find_active_episode, patient};
 use crate::store::row::{self, Fields, millis, select_attempts};
 use crate::store::{Store, StoreError, Topic, Within};
 
@@ -143,7 +144,8 @@ fn silent_since(date: Date, list: List) -> Timestamp {
 }
 
 /// Restricts to patients under observation on the day `$1` of whom nothing was heard since `$2`,
-/// and who have a planned slot that is neither reported nor skipped; within a scope if `$3` is one.
+/// and who have a planned slot that has begun by `$5` and is neither reported nor skipped; within a scope
+/// if `$3` is one.
 macro_rules! of_the_silent {
     ($patient:literal) => {
         concat!(
@@ -152,7 +154,8 @@ macro_rules! of_the_silent {
              where e.state = 'active' and e.first_day <= $1 and e.last_day >= $1 \
              and ($3 = '' or p.health_center_id = $3) and ($4 = '' or p.clinic_id = $4) \
              and exists (select 1 from slot q where q.patient_id = p.id and q.date = $1 \
-             and q.kind = 'planned' and q.state not in ('reported', 'skipped')) \
+             and q.kind = 'planned' and q.due_from <= $5 \
+             and q.state not in ('reported', 'skipped')) \
              and not exists (select 1 from observation n where n.patient_id = p.id \
              and n.effective_at >= $2 and n.value <> 'unanswered'))"
         )
@@ -161,7 +164,7 @@ macro_rules! of_the_silent {
 
 async fn silent_on(
     connection: &mut AnyConnection,
-    (date, list): (Date, List),
+    (now, list): (Timestamp, List),
     (center, clinic): (&str, &str),
 ) -> Result<Vec<Silent>, StoreError> {
     const SLOTS: &str = concat!(
@@ -177,12 +180,14 @@ async fn silent_on(
         of_the_silent!("o.patient_id"),
         " group by o.patient_id"
     );
+    let date = civil(now).date();
     let bound = |statement| {
         sqlx::query(statement)
             .bind(date.to_string())
             .bind(millis(silent_since(date, list)))
             .bind(center.to_owned())
             .bind(clinic.to_owned())
+            .bind(millis(now))
     };
     let mut heard: HashMap<PatientId, Timestamp> = HashMap::new();
     for row in &bound(HEARD).fetch_all(&mut *connection).await? {
@@ -205,11 +210,11 @@ async fn silent_on(
 }
 
 impl Store {
-    /// Everybody who may belong on a list of that day: who has a planned slot that was not met, and by
-    /// day of whom nothing was heard.
-    pub async fn silent_on(&self, date: Date, list: List) -> Result<Vec<Silent>, StoreError> {
+    /// Everybody who may belong on a list of today: who has a planned slot that has begun and was not
+    /// met, and by day of whom nothing was heard.
+    pub async fn silent_on(&self, now: Timestamp, list: List) -> Result<Vec<Silent>, StoreError> {
         let mut session = self.read().await?;
-        silent_on(session.connection(), (date, list), ("", "")).await
+        silent_on(session.connection(), (now, list), ("", "")).await
     }
 
     /// Makes a list of a day, once: asked for again, it stays as it was made, and the answer is
@@ -388,12 +393,14 @@ impl Within<'_> {
         Ok(checks)
     }
 
-    /// Who would be on the lists if they were made now, but for those who are on them. The cadence
-    /// tells which slots are those of the evening.
+    /// Who would be on the lists if they were made now, but for those who are on them. The terms of
+    /// each tell which slots are those of the evening; `standing` are those of centres without
+    /// campaigns.
     pub async fn welfare_preview(
         &self,
         now: Timestamp,
-        cadence: &schedule::Config,
+        book: &Book,
+        standing: &Arc<Terms>,
     ) -> Result<Vec<WelfareCheck>, StoreError> {
         const LISTED: &str = "select w.id from welfare_check w \
             where w.patient_id = $1 and w.date = $2 and w.list = $3";
@@ -403,15 +410,16 @@ impl Within<'_> {
         let scope = (&*self.center_text(), &*self.clinic_text());
         let mut found = Vec::new();
         for list in List::ALL {
-            // Before the evening nobody can have missed it.
-            if list == List::Day || cadence.is_evening(civil(now).time()) {
-                let silent = silent_on(connection, (date, list), scope).await?;
-                found.extend(silent.into_iter().map(|one| (list, one)));
-            }
+            let silent = silent_on(connection, (now, list), scope).await?;
+            found.extend(silent.into_iter().map(|one| (list, one)));
         }
         let mut checks = Vec::new();
         for (list, one) in found {
-            let Some(why) = why(list, &one.slots, one.heard_at, now, cadence) else { continue };
+            let episode = find_active_episode(connection, one.patient).await?;
+            let arrangement = episode.map(|episode| episode.arrangement).unwrap_or_default();
+            let cadence =
+                book.in_force(self.center(), &arrangement, standing).terms.cadence.clone();
+            let Some(why) = why(list, &one.slots, one.heard_at, now, &cadence) else { continue };
             let listed = sqlx::query(LISTED)
                 .bind(one.patient.to_string())
                 .bind(date.to_string())

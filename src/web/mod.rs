@@ -38,7 +38,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::base::id::PatientId;
+use crate::base::id::{HealthCenterId, PatientId};
 use crate::base::{Clock, Private};
 use crate::campaign::Terms;
 use crate::campaign::terms::Stock;
@@ -46,7 +46,7 @@ use crate::escalation::rule::RuleBook;
 use crate::ivr::{Questionnaire, Questionnaires};
 use crate::prompt::Library;
 use crate::recording::Archive;
-use crate::registry::Reach;
+use crate::registry::{Arrangement, Reach};
 use crate::store::{Store, StoreError, Within};
 use crate::web::auth::{Door, SecondFactor, oidc};
 use crate::web::tls::TlsListener;
@@ -117,6 +117,16 @@ impl Desk {
     /// What the terms of the centre's campaigns may name.
     async fn stock(&self, now: Timestamp, within: &Within<'_>) -> Result<Stock, StoreError> {
         within.stock(now, self.questionnaires.keys(), &self.rules).await
+    }
+
+    /// The terms of those who were put into no campaign of their own.
+    async fn usual_terms(
+        &self,
+        now: Timestamp,
+        center: HealthCenterId,
+    ) -> Result<Arc<Terms>, StoreError> {
+        let book = self.store.campaigns(now).await?;
+        Ok(book.in_force(center, &Arrangement::default(), &self.terms).terms)
     }
 
     /// What a patient is asked: what the terms of the campaign say, or else the usual one. A report

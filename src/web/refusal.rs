@@ -1,7 +1,7 @@
 //! Refusals for want of a right, written into the audit: who knocked at which door.
 //!
 //! An entry costs a place in the chain that is never given back, so each account has a few in reserve
-//! and gets one back per minute. What is left out is the tenth knock of the same hand.
+//! and gets one back per minute. What is left out is the twenty-first knock of the same hand.
 
 use std::sync::Arc;
 
@@ -45,7 +45,9 @@ pub(super) async fn note(
 /// Who was refused what. Nobody, where nobody has proven who they are: that is written down where
 /// they try to.
 async fn refused(mut asked: Parts, desk: &Desk) -> Option<(Timestamp, AuditEntry)> {
-    let (now, mut entry) = if asked.headers.contains_key(AUTHORIZATION) {
+    // Pages do not look at a token, and who sends one there is known by the session.
+    let is_api = asked.uri.path().starts_with("/api/");
+    let (now, mut entry) = if is_api && asked.headers.contains_key(AUTHORIZATION) {
         let client = Client::from_request_parts(&mut asked, desk).await.ok()?;
         (client.now, client.audit(ACTION))
     } else {

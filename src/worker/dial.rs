@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::base::Now;
-use crate::base::id::PatientId;
+use crate::base::id::{AttemptId, PatientId};
 use crate::call::{Carrier, DialRequest, Ended, Line, LineEvent, Tap};
 use crate::campaign::pacing::{Limits, Pacer, Permit};
 use crate::store::{Claim, Claimant, Outcome, StoreError};
@@ -140,23 +140,34 @@ pub(super) async fn place<C: Carrier>(
     }
 }
 
-/// Stores how the attempt ended. While the store is away it is tried again and again: what the
-/// patient heard and said is known here only.
+/// Stores what is known here only: while the store is away, again and again.
+///
+/// # Errors
+/// What trying again does not mend.
+pub(super) async fn stored<T, F: Future<Output = Result<T, StoreError>>>(
+    attempt: AttemptId,
+    mut store: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    loop {
+        match store().await {
+            Err(error) if error.may_retry() => {
+                warn!(%attempt, %error, "what a call came to cannot be stored yet");
+            }
+            done => return done,
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Stores how the attempt ended: what the patient heard and said is known here only.
 pub(super) async fn finish<C: Carrier>(road: &Road<C>, claim: &Claim, outcome: &Outcome) {
     let attempt = claim.attempt.id;
-    loop {
-        let now = road.clock.now();
-        match road.store.finish_attempt(now.timestamp, attempt, outcome).await {
-            Ok(()) => break,
-            Err(error) if error.may_retry() => {
-                warn!(%attempt, %error, "cannot store how the attempt ended yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => {
-                warn!(%attempt, %error, "cannot store how the attempt ended");
-                break;
-            }
-        }
+    let finish = || {
+        let now = road.clock.now().timestamp;
+        road.store.finish_attempt(now, attempt, outcome)
+    };
+    if let Err(error) = stored(attempt, finish).await {
+        warn!(%attempt, %error, "cannot store how the attempt ended");
     }
     let disposition = outcome.disposition;
     info!(

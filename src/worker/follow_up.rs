@@ -1,6 +1,6 @@
 //! An answered call → the calls that follow from its answers.
 
-use std::time::Duration;
+use std::slice::from_ref;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -12,8 +12,8 @@ use crate::campaign::{Book, InForce, Window};
 use crate::ivr::session::Remeasure;
 use crate::ivr::{Answer, Entry, Questionnaire};
 use crate::store::Claim;
-use crate::worker::Road;
 use crate::worker::talk::Given;
+use crate::worker::{Road, dial};
 
 /// What a call may bring, by the terms that hold when it is made.
 pub(super) struct Ahead {
@@ -73,18 +73,10 @@ pub(super) async fn after<C>(road: &Road<C>, claim: &Claim, given: &Given) {
     let Some(slot) = follow_ups.after(&call, &claim.slot) else { return };
     let kind = slot.kind.as_str();
     let attempt = claim.attempt.id;
-    loop {
-        match road.store.open_slots(now, std::slice::from_ref(&slot)).await {
-            Ok(0) => return,
-            Ok(_) => return info!(%attempt, kind, "a call follows: {kind}"),
-            Err(error) if error.may_retry() => {
-                warn!(%attempt, %error, "a call that follows cannot be stored yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => {
-                return warn!(%attempt, %error, "a call that should follow is not planned");
-            }
-        }
+    match dial::stored(attempt, || road.store.open_slots(now, from_ref(&slot))).await {
+        Ok(0) => {}
+        Ok(_) => info!(%attempt, kind, "a call follows: {kind}"),
+        Err(error) => warn!(%attempt, %error, "a call that should follow is not planned"),
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) async fn go_on<C: Carrier>(
         open.tape(interview.track.tap());
         let talk = talk::hold(road, &claim, interview, open);
         let (talked, ()) = tokio::join!(talk, track.finish(road));
-        let is_heard = !matches!(talked.respondent, Respondent::Nobody | Respondent::Unidentified);
+        let is_heard = talked.track.has_message()
+            || !matches!(talked.respondent, Respondent::Nobody | Respondent::Unidentified);
         if !is_heard && put_back(road, &claim).await {
             info!(attempt = %after, "the line dropped: the next one of the household waits");
             track = talked.track;

@@ -69,7 +69,7 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
     if slots.is_empty() {
         return Ok(Turn { done: opened + expired, more: false, next });
     }
-    let in_use = road.store.phones_in_use(now.timestamp).await?;
+    let mut in_use = road.store.phones_in_use(now.timestamp).await?;
     let terms: Vec<InForce> =
         slots.iter().map(|one| book.of_slot(one.slot.campaign, &road.config.terms)).collect();
     let open: Vec<OpenSlot<'_>> = slots
@@ -105,6 +105,8 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
         open.into_iter().partition(|one| is_elsewhere(&one.terms.terms));
     let busy_here = in_use.busy.len().saturating_sub(waits_elsewhere);
     let mut made = plan(now.timestamp, &here, &in_use, capacity.saturating_sub(busy_here));
+    // A household may have members on both sides.
+    in_use.busy.extend(made.attempts.iter().map(|one| one.phone.clone()));
     let other = plan(now.timestamp, &there, &in_use, capacity.saturating_sub(waits_elsewhere));
     made.attempts.extend(other.attempts);
     made.closings.extend(other.closings);

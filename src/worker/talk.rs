@@ -184,7 +184,9 @@ pub(super) async fn hold<C: Carrier>(
                     interview.session.handle_input(road.clock.now(), input);
                 }
                 Output::BeginMessage => interview.track.begin_message(),
-                Output::EndMessage(message) => interview.track.end_message(message),
+                Output::EndMessage(message) => {
+                    interview.track.end_message(road, message).await;
+                }
                 Output::HangUp if interview.goes_on => {
                     let timeline =
                         Timeline { ended: Some(road.clock.now().timestamp), ..Timeline::default() };
@@ -328,7 +330,7 @@ impl Interview {
                     let input = self.record(road, claim, &entry).await;
                     self.session.handle_input(road.clock.now(), input);
                 }
-                Output::EndMessage(message) => self.track.end_message(message),
+                Output::EndMessage(message) => self.track.end_message(road, message).await,
                 Output::Wait(_) => break,
                 Output::Say(_)
                 | Output::StopSaying

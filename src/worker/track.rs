@@ -160,8 +160,8 @@ impl Track {
         self.mark(MarkKind::Message, "begin".to_owned());
     }
 
-    /// The message is over.
-    pub(super) fn end_message(&mut self, message: Message) {
+    /// The message is over. What was spoken is kept, whoever it was.
+    pub(super) async fn end_message<C>(&mut self, road: &Road<C>, message: Message) {
         let Some(running) = &mut self.0 else { return };
         let to = running.tape.reel.position();
         if let (Some(from), Message::Spoken) = (running.listens_from.take(), message) {
@@ -171,6 +171,14 @@ impl Track {
             running.tape.reel.mute(Lane::Theirs);
         }
         self.mark(MarkKind::Message, "end".to_owned());
+        if self.has_message() {
+            self.begin(road).await;
+        }
+    }
+
+    /// Whether somebody has left a message on it.
+    pub(super) fn has_message(&self) -> bool {
+        self.0.as_ref().is_some_and(|running| running.message.is_some())
     }
 
     /// We end the call.
@@ -211,6 +219,10 @@ impl Track {
     /// Waits until the sound is written, and tells the store. What fails here is found by the next
     /// start.
     pub(super) async fn finish<C>(mut self, road: &Road<C>) {
+        // The store may have been away when the message ended.
+        if self.has_message() {
+            self.begin(road).await;
+        }
         self.flush(road).await;
         let (Some(running), Some(recordings)) = (self.0, &road.recordings) else { return };
         let id = running.new.id;

@@ -79,7 +79,7 @@ pub(super) async fn turn<C>(road: &Road<C>, now: Now, memory: &mut Memory) -> an
         if !has_work {
             continue;
         }
-        let silent = road.store.silent_on(today, list).await?;
+        let silent = road.store.silent_on(now.timestamp, list).await?;
         let silent: BTreeMap<PatientId, Silent> =
             silent.into_iter().map(|one| (one.patient, one)).collect();
         for (group, members) in &groups {

@@ -20,26 +20,7 @@ use mimamori::store::{
 };
 
 use crate::accounts_by_hand::Host;
-use crate::plan::{HANA, Office, TARO, at};
-
-macro_rules! claims {
-    ($($claim:ident)*) => {
-        mod on_sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $claim() {
-                super::$claim(super::Office::on_sqlite().await).await;
-            })*
-        }
-        mod on_postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $claim() {
-                if let Some(office) = super::Office::on_postgres(stringify!($claim)).await {
-                    super::$claim(office).await;
-                }
-            })*
-        }
-    };
-}
+use crate::plan::{HANA, Office, TARO, at, claims};
 
 claims! {
     a_campaign_is_drafted_published_started_and_ended
@@ -70,6 +51,7 @@ fn terms(others: &[(&str, &str)]) -> String {
     }
     for (name, value) in [
         ("name", "夏の計画"),
+        ("questionnaire", "recuperation@2"),
         ("time0", "09:30"),
         ("time1", "14:30"),
         ("holidays", "staff"),
@@ -316,6 +298,12 @@ async fn what_nobody_has_is_neither_saved_nor_started(office: Office) {
         let (_, shown) = hana.get(path).await;
         assert!(shown.contains("問診票「school@1」がないため"), "{path}: {shown}");
     }
+    // Rules that are gone are replaced, and hold nobody back.
+    let replaced = Terms { rules: Some("2020-01-01".to_owned()), ..(*version.terms).clone() };
+    within.save_draft(at(9, 0), id, "夏の計画", &replaced, &change).await.unwrap();
+    within.publish_campaign(at(9, 0), id, Effect::Now, &change).await.unwrap();
+    let (status, shown) = hana.post(&format!("{page}/act"), "action=start").await;
+    assert_eq!(status, StatusCode::SEE_OTHER, "{shown}");
 }
 
 async fn nobody_changes_a_campaign_of_another_centre(office: Office) {

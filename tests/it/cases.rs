@@ -12,9 +12,10 @@ use mimamori::escalation::EventKind::{
 };
 use mimamori::escalation::{CaseState, Deed, Holder, Outcome, Priority, Refusal, Standing};
 use mimamori::ivr::Answer;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
+use mimamori::registry::{Role, Scope, Staff};
 use mimamori::store::{AuditFilter, Evaluated, Handled, Store, StoreError, Within};
 
+use crate::staff::{hire, member};
 use crate::store::{Database, District, at, claims, entry, observation, outcome};
 
 claims! {
@@ -32,28 +33,15 @@ claims! {
 /// A member of the staff of the district's centre.
 async fn nurse(district: &District, login: &str) -> Staff {
     let store = &district.store;
-    let staff = Staff {
-        id: store.mint(at(0, 0)),
-        health_center: Some(district.center.id),
-        clinic: None,
-        login: login.to_owned(),
-        name: Private::new(format!("看護師 {login}")),
-        roles: vec![Role::Nurse],
-        is_active: true,
-        language: ConsoleLanguage::Ja,
-        has_second_factor: false,
-        must_change_password: false,
-        locked_until: None,
-    };
-    let entry = AuditEntry {
-        actor: Actor::CommandLine,
-        health_center: staff.health_center,
-        action: "staff.added",
-        patient: None,
-        object: staff.id.to_string(),
-        detail: String::new(),
-    };
-    store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+    let staff = hire(
+        store,
+        at(0, 0),
+        Staff {
+            name: Private::new(format!("看護師 {login}")),
+            ..member(store, at(0, 0), login, Role::Nurse, Some(district.center.id))
+        },
+    )
+    .await;
     staff
 }
 

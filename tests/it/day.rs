@@ -19,7 +19,7 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Staff};
+use mimamori::registry::{Role, Staff};
 use mimamori::store::{
     AuditFilter, NodeStatus, RegistrationWord, SignedIn, Stage, TrunkStatus, TrunkWord,
 };
@@ -27,6 +27,7 @@ use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 
 use crate::health::{DAY, Town, at, claimant, number};
+use crate::staff::{entry, hire, member};
 use crate::store::Database;
 
 /// The console of a town at noon.
@@ -89,28 +90,23 @@ impl Desktop {
     async fn sign_in(&self, role: Role, clinic: Option<ClinicId>) {
         let (store, now) = (&self.town.store, at(NOON.0, NOON.1));
         let word = role.as_str();
-        let staff = Staff {
-            id: store.mint(now),
-            health_center: role.sees_patients().then_some(self.town.center.id),
-            clinic,
-            login: clinic.map_or(word.to_owned(), |_| format!("{word}-2")),
-            name: "職員".to_owned().into(),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: true,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = AuditEntry {
-            actor: Actor::Program,
-            health_center: None,
-            action: "test.signed_in",
-            patient: None,
-            object: String::new(),
-            detail: String::new(),
-        };
-        store.add_staff(now, &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            store,
+            now,
+            Staff {
+                name: "職員".to_owned().into(),
+                clinic,
+                has_second_factor: true,
+                ..member(
+                    store,
+                    now,
+                    &clinic.map_or(word.to_owned(), |_| format!("{word}-2")),
+                    role,
+                    role.sees_patients().then_some(self.town.center.id),
+                )
+            },
+        )
+        .await;
         let signed_in = SignedIn {
             token: hex(&Sha256::digest(&staff.login)),
             csrf: "right".to_owned().into(),
@@ -121,7 +117,7 @@ impl Desktop {
             agent: "test".to_owned(),
             staff,
         };
-        store.begin_session(now, &signed_in, &entry).await.unwrap();
+        store.begin_session(now, &signed_in, &entry("session.begun")).await.unwrap();
     }
 
     async fn ask(&self, who: &str, request: Request<Body>) -> Response<Body> {

@@ -1044,6 +1044,13 @@ fn while_the_database_or_the_trunk_is_away_nothing_is_lost_or_doubled() {
             let attempts = || history.patients.iter().flat_map(|past| &past.attempts);
             let refused = |told: &&Told| told.attempt.disposition == Some(Disposition::TrunkError);
             assert!(attempts().any(|told| refused(&told)), "no call met the trunk's outage");
+            let outages = town.outages.lock().unwrap().clone();
+            let was_up = |told: &Told, (from, to): (Timestamp, Timestamp)| {
+                told.attempt.answered_at.is_some_and(|at| at <= to)
+                    && told.attempt.ended_at.is_some_and(|at| from <= at)
+            };
+            let met = |told: &Told| outages.iter().any(|outage| was_up(told, *outage));
+            assert!(attempts().any(met), "no call met the database's outage");
         });
     }
 }

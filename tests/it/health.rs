@@ -17,8 +17,7 @@ use mimamori::escalation::{CaseState, Deed, Fact, Priority};
 use mimamori::ivr::{Answer, Entry, Questionnaires, YesNo};
 use mimamori::observation::{Channel, Observation};
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Episode, HealthCenter, Patient, PatientPhone, PhoneRole,
-    Role, Scope, Staff,
+    Episode, HealthCenter, Patient, PatientPhone, PhoneRole, Role, Scope, Staff,
 };
 use mimamori::store::{
     CallStage, CaseFilter, Claimant, Cursor, DayState, Evaluated, Handled, ListQuery, Need,
@@ -29,6 +28,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
+use crate::staff::{hire, member};
 use crate::store::{Database, claims};
 
 claims! {
@@ -174,28 +174,15 @@ impl Town {
     }
 
     async fn hire(&self, login: &str, name: &str) -> Staff {
-        let staff = Staff {
-            id: self.store.mint(at(0, 0)),
-            health_center: Some(self.center.id),
-            clinic: None,
-            login: login.to_owned(),
-            name: name.to_owned().into(),
-            roles: vec![Role::Nurse],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = AuditEntry {
-            actor: Actor::Program,
-            health_center: None,
-            action: "staff.added",
-            patient: None,
-            object: String::new(),
-            detail: String::new(),
-        };
-        self.store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            &self.store,
+            at(0, 0),
+            Staff {
+                name: name.to_owned().into(),
+                ..member(&self.store, at(0, 0), login, Role::Nurse, Some(self.center.id))
+            },
+        )
+        .await;
         staff
     }
 

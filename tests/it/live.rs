@@ -20,13 +20,14 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
-use mimamori::registry::{ConsoleLanguage, Role, Staff};
+use mimamori::registry::{Role, Staff};
 use mimamori::store::{Dialing, SignedIn, Stage, Store};
 use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
 use crate::postgres;
+use crate::staff::{self, hire, member};
 use crate::store::{Database, District, at, claims, entry};
 
 claims! {
@@ -104,21 +105,21 @@ async fn console(district: &District, n_nurses: usize) -> (Router, Vec<String>) 
     store.roll_health(at(9, 0)).await.unwrap();
     let mut cookies = Vec::new();
     for n in 0..n_nurses {
-        let staff = Staff {
-            id: store.mint(at(9, 0)),
-            health_center: Some(district.center.id),
-            clinic: None,
-            login: format!("nurse{n}"),
-            name: format!("保健 {n}").into(),
-            roles: vec![Role::Nurse],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = crate::web::entry("staff.added");
-        store.add_staff(at(9, 0), &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            store,
+            at(9, 0),
+            Staff {
+                name: format!("保健 {n}").into(),
+                ..member(
+                    store,
+                    at(9, 0),
+                    &format!("nurse{n}"),
+                    Role::Nurse,
+                    Some(district.center.id),
+                )
+            },
+        )
+        .await;
         let signed_in = SignedIn {
             staff,
             token: hex(&Sha256::digest(format!("cookie{n}"))),
@@ -129,7 +130,7 @@ async fn console(district: &District, n_nurses: usize) -> (Router, Vec<String>) 
             address: "local".to_owned(),
             agent: "test".to_owned(),
         };
-        store.begin_session(at(9, 0), &signed_in, &entry).await.unwrap();
+        store.begin_session(at(9, 0), &signed_in, &staff::entry("session.begun")).await.unwrap();
         cookies.push(format!("__Host-mimamori=cookie{n}"));
     }
     let nine = || Now { instant: tokio::time::Instant::now().into_std(), timestamp: at(9, 0) };

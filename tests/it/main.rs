@@ -32,6 +32,7 @@ mod recordings;
 mod release;
 mod s3;
 mod sipp;
+mod staff;
 mod store;
 mod terms;
 mod tidy;

@@ -13,7 +13,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use mimamori::base::id::{AttemptId, CaseId, PatientId};
-use mimamori::base::{Clock, Now, Private};
+use mimamori::base::{Clock, Now};
 use mimamori::call::Disposition;
 use mimamori::campaign::SlotState;
 use mimamori::campaign::Terms;
@@ -24,7 +24,7 @@ use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey, View};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Right, Role, Staff};
+use mimamori::registry::{Right, Role, Staff};
 use mimamori::store::{AuditFilter, Evaluated, NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Mark, MarkKind, Policy, Scope};
 use mimamori::web::{self, Desk};
@@ -33,6 +33,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::recordings;
+use crate::staff::{self, hire, member};
 use crate::store::{Database, District, at, entry, observation, outcome};
 
 /// A centre with one urgent case whose call was recorded, and its console.
@@ -106,28 +107,15 @@ impl Centre {
         health_center: Option<mimamori::base::id::HealthCenterId>,
     ) -> Person<'_> {
         let store = &self.district.store;
-        let staff = Staff {
-            id: store.mint(at(0, 0)),
-            health_center,
-            clinic: None,
-            login: login.to_owned(),
-            name: Private::new(format!("職員 {login}")),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: true,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = AuditEntry {
-            actor: Actor::CommandLine,
-            health_center,
-            action: "staff.added",
-            patient: None,
-            object: staff.id.to_string(),
-            detail: String::new(),
-        };
-        store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            store,
+            at(0, 0),
+            Staff {
+                has_second_factor: true,
+                ..member(store, at(0, 0), login, role, health_center)
+            },
+        )
+        .await;
         let signed_in = SignedIn {
             token: hex(&Sha256::digest(login.as_bytes())),
             csrf: format!("csrf-{login}").into(),
@@ -138,8 +126,7 @@ impl Centre {
             agent: String::new(),
             staff: staff.clone(),
         };
-        let entry = AuditEntry { action: "session.begun", ..entry };
-        store.begin_session(at(9, 0), &signed_in, &entry).await.unwrap();
+        store.begin_session(at(9, 0), &signed_in, &staff::entry("session.begun")).await.unwrap();
         Person { centre: self, login: login.to_owned(), staff }
     }
 

@@ -13,8 +13,8 @@ use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{Book, NewSlot, PlannedAttempt, SlotState, Window, schedule, slots_on};
 use mimamori::ivr::{Answer, Questionnaires, YesNo};
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Contact, Episode, Gender, HealthCenter, Patient,
-    PatientPhone, PhoneRole, Relation, Role, Scope, Staff,
+    Contact, Episode, Gender, HealthCenter, Patient, PatientPhone, PhoneRole, Relation, Role,
+    Scope, Staff,
 };
 use mimamori::store::{
     AuditFilter, Claimant, Correction, Outcome, Resumed, Setting, StaffReport, Store, StoreError,
@@ -26,6 +26,7 @@ use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
 use crate::postgres;
+use crate::staff::{hire, member};
 
 /// Runs each claim once per database.
 macro_rules! claims {
@@ -221,28 +222,15 @@ async fn center(store: &Store, code: &str) -> (HealthCenter, StaffId) {
         closes_at: time(18, 0, 0, 0),
     };
     center.id = store.save_health_center(at(0, 0), &center).await.unwrap();
-    let nurse = Staff {
-        id: store.mint(at(0, 0)),
-        health_center: Some(center.id),
-        clinic: None,
-        login: format!("{code}.nurse"),
-        name: Private::new("看護 花子".to_owned()),
-        roles: vec![Role::Nurse],
-        is_active: true,
-        language: ConsoleLanguage::Ja,
-        has_second_factor: false,
-        must_change_password: false,
-        locked_until: None,
-    };
-    let entry = AuditEntry {
-        actor: Actor::CommandLine,
-        health_center: Some(center.id),
-        action: "staff.added",
-        patient: None,
-        object: nurse.id.to_string(),
-        detail: String::new(),
-    };
-    store.add_staff(at(0, 0), &nurse, None, &entry).await.unwrap();
+    let nurse = hire(
+        store,
+        at(0, 0),
+        Staff {
+            name: Private::new("看護 花子".to_owned()),
+            ..member(store, at(0, 0), &format!("{code}.nurse"), Role::Nurse, Some(center.id))
+        },
+    )
+    .await;
     (center, nurse.id)
 }
 

@@ -26,8 +26,7 @@ use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
 use mimamori::registry::{
-    Actor, AuditEntry, ConsoleLanguage, Episode, HealthCenter, Patient, PatientPhone, PhoneRole,
-    RiskFlag, Role, Scope, Staff, audit,
+    Episode, HealthCenter, Patient, PatientPhone, PhoneRole, RiskFlag, Role, Scope, Staff, audit,
 };
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{Directory, VirtualCarrier};
@@ -40,6 +39,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::postgres;
+use crate::staff::{entry, hire, member};
 
 const DAY: Date = date(2026, 11, 23);
 
@@ -98,28 +98,12 @@ impl Office {
         center: Option<HealthCenterId>,
         clinic: Option<ClinicId>,
     ) -> StaffId {
-        let staff = Staff {
-            id: self.store.mint(at(0, 0)),
-            health_center: center,
-            clinic,
-            login: login.to_owned(),
-            name: Private::new(format!("職員 {login}")),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = AuditEntry {
-            actor: Actor::CommandLine,
-            health_center: center,
-            action: "staff.added",
-            patient: None,
-            object: String::new(),
-            detail: String::new(),
-        };
-        self.store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            &self.store,
+            at(0, 0),
+            Staff { clinic, ..member(&self.store, at(0, 0), login, role, center) },
+        )
+        .await;
         let id = staff.id;
         let session = SignedIn {
             staff,
@@ -131,7 +115,7 @@ impl Office {
             address: "127.0.0.1".to_owned(),
             agent: String::new(),
         };
-        self.store.begin_session(at(10, 30), &session, &entry).await.unwrap();
+        self.store.begin_session(at(10, 30), &session, &entry("session.begun")).await.unwrap();
         id
     }
 
@@ -592,28 +576,15 @@ async fn what_staff_write_down_is_judged_by_the_rules() {
     };
     // No episode: the report meets no slot, and must be heard of all the same.
     store.import_patient(at(0, 0), &patient, None).await.unwrap();
-    let nurse = Staff {
-        id: store.mint(at(0, 0)),
-        health_center: Some(center.id),
-        clinic: None,
-        login: "nurse".to_owned(),
-        name: Private::new("看護 花子".to_owned()),
-        roles: vec![Role::Nurse],
-        is_active: true,
-        language: ConsoleLanguage::Ja,
-        has_second_factor: false,
-        must_change_password: false,
-        locked_until: None,
-    };
-    let entry = AuditEntry {
-        actor: Actor::CommandLine,
-        health_center: Some(center.id),
-        action: "staff.added",
-        patient: None,
-        object: String::new(),
-        detail: String::new(),
-    };
-    store.add_staff(at(0, 0), &nurse, None, &entry).await.unwrap();
+    let nurse = hire(
+        &store,
+        at(0, 0),
+        Staff {
+            name: Private::new("看護 花子".to_owned()),
+            ..member(&store, at(0, 0), "nurse", Role::Nurse, Some(center.id))
+        },
+    )
+    .await;
     let mut cases = store.changes(&[Topic::Case]);
     let (stop, stopped) = watch::channel(false);
     let walking = tokio::spawn(worker::run(road, stopped));

@@ -15,7 +15,7 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, Course, Role, Scope, Staff};
+use mimamori::registry::{Course, Role, Scope, Staff};
 use mimamori::release::{Block, Decision, ReleaseBook, ReleaseRules};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{self, Temper, VirtualCarrier};
@@ -23,6 +23,7 @@ use mimamori::store::{CaseFilter, NotDecided, Report, Store, StoreError, Within}
 use mimamori::worker::{self, Progress, Road};
 use tokio::sync::watch;
 
+use crate::staff::{hire, member};
 use crate::store::{Database, District, at, claims, entry, outcome};
 use crate::web::Office;
 
@@ -52,28 +53,15 @@ fn within(district: &District) -> Within<'_> {
 }
 
 async fn nurse(store: &Store, district: &District) -> Staff {
-    let staff = Staff {
-        id: store.mint(at(0, 0)),
-        health_center: Some(district.center.id),
-        clinic: None,
-        login: "hanako".to_owned(),
-        name: "保健 花子".to_owned().into(),
-        roles: vec![Role::Nurse],
-        is_active: true,
-        language: ConsoleLanguage::Ja,
-        has_second_factor: false,
-        must_change_password: false,
-        locked_until: None,
-    };
-    let entry = AuditEntry {
-        actor: Actor::CommandLine,
-        health_center: None,
-        action: "staff.added",
-        patient: None,
-        object: String::new(),
-        detail: String::new(),
-    };
-    store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+    let staff = hire(
+        store,
+        at(0, 0),
+        Staff {
+            name: "保健 花子".to_owned().into(),
+            ..member(store, at(0, 0), "hanako", Role::Nurse, Some(district.center.id))
+        },
+    )
+    .await;
     staff
 }
 

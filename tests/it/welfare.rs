@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use jiff::SignedDuration;
 use jiff::civil::time;
+use jiff::{SignedDuration, Timestamp};
 use mimamori::base::Private;
 use mimamori::base::clock::civil;
 use mimamori::base::id::{CampaignId, PatientId, WelfareCheckId};
@@ -18,13 +19,14 @@ use mimamori::escalation::welfare::{
 use mimamori::escalation::{PatientFacts, Priority};
 use mimamori::ivr::Answer;
 use mimamori::observation::Channel;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
+use mimamori::registry::{HealthCenter, Role, Scope, Staff};
 use mimamori::sim::persona::Temper;
 use mimamori::store::{
     AuditFilter, CaseChange, CaseFilter, Evaluated, NewWelfareCheck, NewWelfareList, Report,
-    StoreError, Within,
+    StoreError, WelfareCheck, Within,
 };
 
+use crate::staff::{hire, member};
 use crate::store::{Database, District, at, claims, outcome};
 use crate::terms::{DAY, Town};
 use crate::web::Office;
@@ -43,28 +45,15 @@ claims! {
 
 async fn nurse(district: &District) -> Staff {
     let store = &district.store;
-    let staff = Staff {
-        id: store.mint(at(0, 0)),
-        health_center: Some(district.center.id),
-        clinic: None,
-        login: "hana".to_owned(),
-        name: Private::new("看護師 花".to_owned()),
-        roles: vec![Role::Nurse],
-        is_active: true,
-        language: ConsoleLanguage::Ja,
-        has_second_factor: false,
-        must_change_password: false,
-        locked_until: None,
-    };
-    let entry = AuditEntry {
-        actor: Actor::CommandLine,
-        health_center: staff.health_center,
-        action: "staff.added",
-        patient: None,
-        object: staff.id.to_string(),
-        detail: String::new(),
-    };
-    store.add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+    let staff = hire(
+        store,
+        at(0, 0),
+        Staff {
+            name: Private::new("看護師 花".to_owned()),
+            ..member(store, at(0, 0), "hana", Role::Nurse, Some(district.center.id))
+        },
+    )
+    .await;
     staff
 }
 
@@ -96,10 +85,16 @@ fn cadence() -> schedule::Config {
     schedule::Config::shipped()
 }
 
+async fn previewed(district: &District, now: Timestamp) -> Vec<WelfareCheck> {
+    let book = district.store.campaigns(now).await.unwrap();
+    let terms = Arc::new(Terms::shipped());
+    within(district).welfare_preview(now, &book, &terms).await.unwrap()
+}
+
 /// Makes the list as the worker does at 16:00.
 async fn list(district: &District) -> Option<usize> {
     let now = at(16, 0);
-    let silent = district.store.silent_on(civil(now).date(), List::Day).await.unwrap();
+    let silent = district.store.silent_on(now, List::Day).await.unwrap();
     let new = silent.iter().filter_map(|one| {
         Some(NewWelfareCheck {
             patient: one.patient,
@@ -137,7 +132,7 @@ async fn the_list_is_made_once_of_those_who_were_silent(database: Database) {
     let quiet = silent(&district, 1).await;
     let told = silent(&district, 2).await;
     tell(&district, told, 12).await;
-    let preview = within(&district).welfare_preview(at(15, 0), &cadence()).await.unwrap();
+    let preview = previewed(&district, at(15, 0)).await;
     assert_eq!(preview.iter().map(|one| one.patient.id).collect::<Vec<_>>(), [quiet]);
     let made = async || within(&district).welfare_listed_at(today, List::Day).await.unwrap();
     assert_eq!(made().await, None);
@@ -150,7 +145,7 @@ async fn the_list_is_made_once_of_those_who_were_silent(database: Database) {
     let [one] = &checks[..] else { panic!("{checks:?}") };
     assert_eq!((one.patient.id, one.why, one.step()), (quiet, Why::Unreached, Step::Listed));
     assert_eq!((one.attempts.len(), one.heard_at, one.reported_at), (1, None, None));
-    let preview = within(&district).welfare_preview(at(17, 0), &cadence()).await.unwrap();
+    let preview = previewed(&district, at(17, 0)).await;
     assert_eq!(preview.len(), 1, "who is listed is not listed twice");
 }
 
@@ -301,13 +296,15 @@ async fn nobody_of_another_centre_is_seen_or_decided_about(database: Database) {
     let (_, id) = listed(&district, 1).await;
     silent(&district, 2).await;
     let today = civil(at(16, 0)).date();
+    let book = store.campaigns(at(17, 0)).await.unwrap();
+    let terms = Arc::new(Terms::shipped());
     for scope in [
         Scope { center: store.mint(at(0, 0)), clinic: None },
         Scope { center: district.center.id, clinic: Some(store.mint(at(0, 0))) },
     ] {
         let within = store.within(scope);
         assert!(within.welfare_checks(today).await.unwrap().is_empty());
-        assert!(within.welfare_preview(at(17, 0), &cadence()).await.unwrap().is_empty());
+        assert!(within.welfare_preview(at(17, 0), &book, &terms).await.unwrap().is_empty());
         let refused = within.act_on_welfare(at(17, 0), &hana, id, &decide()).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
     }
@@ -322,9 +319,9 @@ async fn the_tables_refuse_a_second_check_and_a_result_without_a_decision(databa
          from welfare_check"
     );
     assert_eq!(database.refusal(&second).await, "welfare_check_once");
-    let third =
-        second.replace("select 'x'", "select 'y'").replace("date, list, why", "date, 'noon', why");
-    let third = third.replacen("'noon'", "list", 1);
+    let third = second
+        .replace("select 'x'", "select 'y'")
+        .replace("', date, list, why", "', date, 'noon', why");
     assert_eq!(database.refusal(&third).await, "welfare_check_list");
     let result = format!("update welfare_check set result = 'well' where id = '{id}'");
     assert_eq!(database.refusal(&result).await, "welfare_check_settled");

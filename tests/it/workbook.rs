@@ -221,6 +221,30 @@ fn a_file_that_unpacks_to_gigabytes_is_refused() {
     assert!(import.faults[0].what.en.contains("too large"), "{:?}", told(&import));
 }
 
+/// What is not there must not take room: the parser would ask for it, and find the memory wanting.
+#[test]
+fn texts_that_are_only_promised_make_a_file_damaged() {
+    let bytes = list().save_to_buffer().unwrap();
+    let bytes =
+        repacked(&bytes, |_, text| text.replace("uniqueCount=\"", "uniqueCount=\"99999999999"));
+    let import = import::read(&bytes, TODAY);
+    assert!(import.faults[0].what.ja.contains("壊れていて"), "{:?}", told(&import));
+}
+
+/// Empty cells take room, too, and so do rows that are too long to be any.
+#[test]
+fn many_wide_or_long_rows_are_refused() {
+    for (n_rows, column) in [(11_000, 499), (200_010, 600)] {
+        let mut workbook = list();
+        let sheet = workbook.worksheet_from_index(0).unwrap();
+        for row in 0..n_rows {
+            sheet.write(10 + row, column, "x").unwrap();
+        }
+        let import = read(&mut workbook);
+        assert!(import.faults[0].what.en.contains("too large"), "{:?}", told(&import));
+    }
+}
+
 /// A cell in the last column of the last row must not make room for all before it.
 #[test]
 fn a_cell_far_away_spoils_its_own_row_only() {

@@ -142,8 +142,8 @@ const HEADINGS: &[(Column, &[&str])] = &[
     (Column::CallTime(2), &["架電時刻2", "架電時間2", "時刻2", "calltime2"]),
     (Column::CallTime(3), &["架電時刻3", "架電時間3", "時刻3", "calltime3"]),
     (Column::CallTime(4), &["架電時刻4", "架電時間4", "時刻4", "calltime4"]),
-    (Column::Weekdays, &["架電曜日", "架電する曜日", "曜日", "calldays", "weekdays"]),
-    (Column::Channel, &["報告方法", "報告の方法", "連絡方法", "連絡手段", "reportby", "channel"]),
+    (Column::Weekdays, &["架電曜日", "架電する曜日", "calldays"]),
+    (Column::Channel, &["報告方法", "報告の方法", "reportby"]),
     (Column::Language, &["言語", "使用言語", "language"]),
     (Column::Thermometer, &["体温計", "体温計有無", "thermometer"]),
     (

@@ -3,7 +3,7 @@
 use jiff::civil::Time;
 
 use crate::base::Bilingual;
-use crate::registry::arrangement::Channel;
+use crate::registry::arrangement::{Channel, Weekdays};
 use crate::registry::import::PatientDraft;
 use crate::registry::{Episode, Gender, Patient, PatientPhone, PhoneRole, RiskFlag};
 
@@ -140,7 +140,8 @@ fn differences(
     // A list that does not tell it changes nothing, and neither does what holds anyway.
     let before = episode.map(|episode| episode.arrangement.clone()).unwrap_or_default();
     let after = draft.told.apply(before.clone());
-    look("架電曜日", "days of calls", before.weekdays.written(), after.weekdays.written());
+    let days = |days: Weekdays| days.written().ja.into_owned();
+    look("架電曜日", "days of calls", days(before.weekdays), days(after.weekdays));
     let way = |channel: Channel| channel.name().ja.into_owned();
     look("報告方法", "reports by", way(before.channel), way(after.channel));
     found
@@ -224,7 +225,7 @@ mod tests {
         let told = Told { weekdays: None, channel: Some(Channel::Web) };
         let changed = compare(&PatientDraft { told, ..row }, &known);
         let [only] = changed.differences.as_slice() else { panic!("{changed:?}") };
-        assert_eq!((only.old.as_str(), only.new.as_str()), ("職員", "Web"));
+        assert_eq!((only.old.as_str(), only.new.as_str()), ("職員の電話", "Web"));
     }
 
     #[test]

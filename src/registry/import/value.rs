@@ -294,7 +294,7 @@ fn day_of(word: &str) -> Option<u8> {
 /// By which way the patient reports.
 pub(super) fn channel_of(cell: &str) -> Result<Channel, Wrong> {
     match normal(cell).to_lowercase().as_str() {
-        "電話" | "自動電話" | "自動架電" | "架電" | "telephone" | "phone" => {
+        "電話" | "自動の電話" | "自動電話" | "自動架電" | "架電" | "telephone" | "phone" => {
             Ok(Channel::Telephone)
         }
         "web"
@@ -634,7 +634,11 @@ mod tests {
             ("Mon, Wed", "月水"),
             ("mon-fri", "月火水木金"),
         ] {
-            assert_eq!(weekdays_of(text).map(Weekdays::written).as_deref(), Ok(expected), "{text}");
+            assert_eq!(
+                weekdays_of(text).map(|days| days.written().ja),
+                Ok(expected.into()),
+                "{text}"
+            );
         }
         for text in ["なし", "祝日", "1", "月9", "週3回", "月〜"] {
             assert!(weekdays_of(text).is_err(), "{text}");

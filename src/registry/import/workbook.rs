@@ -34,6 +34,9 @@ const LARGEST_TEXT: usize = 64 << 20;
 /// More rows than any list has.
 const MOST_ROWS: usize = 200_000;
 
+/// More cells than any list has, the empty ones between them included: each takes room.
+const MOST_CELLS: usize = 5_000_000;
+
 /// A cell beyond these columns makes its row no row of a patient list.
 const MOST_COLUMNS: u32 = 500;
 
@@ -76,40 +79,58 @@ pub(super) fn read(bytes: &[u8]) -> Result<Table, Refusal> {
         let is_locked = bytes.windows(name.len()).any(|window| window == name);
         return Err(if is_locked { Refusal::Locked } else { Refusal::Old });
     }
-    let is_1904 = look_through(bytes)?;
+    look_through(bytes)?;
     // The parser is not ours, and no bytes from outside may take the program down.
-    catch_unwind(|| sheet(bytes, is_1904)).unwrap_or(Err(Refusal::Damaged))
+    catch_unwind(|| sheet(bytes)).unwrap_or(Err(Refusal::Damaged))
 }
 
-/// Unpacks everything, within limits, and forgets it; says whether the days count from 1904.
-fn look_through(bytes: &[u8]) -> Result<bool, Refusal> {
+/// Unpacks everything, within limits, and forgets it.
+fn look_through(bytes: &[u8]) -> Result<(), Refusal> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| Refusal::Damaged)?;
     if archive.len() > MOST_PARTS {
         return Err(Refusal::TooLarge);
     }
     let mut left = LARGEST;
-    let mut workbook = None;
+    let mut is_workbook = false;
     for index in 0..archive.len() {
         let part = archive.by_index(index).map_err(|_| Refusal::Damaged)?;
-        let is_workbook = part.name().is_ok_and(|name| name == "xl/workbook.xml");
+        let name = part.name().map_err(|_| Refusal::Damaged)?.to_lowercase();
+        is_workbook |= name == "xl/workbook.xml";
         // What the archive says of its sizes need not be true.
         let mut part = part.take(left + 1);
-        let size = if is_workbook {
+        let size = if name.ends_with("sharedstrings.xml") {
             let mut text = Vec::new();
             part.read_to_end(&mut text).map_err(|_| Refusal::Damaged)?;
-            workbook.insert(text).len() as u64
+            if promises_too_much(&text) {
+                return Err(Refusal::Damaged);
+            }
+            text.len() as u64
         } else {
             io::copy(&mut part, &mut io::sink()).map_err(|_| Refusal::Damaged)?
         };
         left = left.checked_sub(size).ok_or(Refusal::TooLarge)?;
     }
-    let workbook = workbook.ok_or(Refusal::Foreign)?;
-    let workbook = String::from_utf8_lossy(&workbook);
-    Ok(["date1904=\"1\"", "date1904=\"true\""].iter().any(|mark| workbook.contains(mark)))
+    is_workbook.then_some(()).ok_or(Refusal::Foreign)
 }
 
-fn sheet(bytes: &[u8], is_1904: bool) -> Result<Table, Refusal> {
+/// Whether a table of texts says that it holds more of them than it has bytes. The parser makes room
+/// for as many as `uniqueCount` promises; without the memory the process is aborted, which is no
+/// panic. UTF-16 would hide the word, and no spreadsheet writes it.
+fn promises_too_much(text: &[u8]) -> bool {
+    const WORD: &[u8] = b"uniqueCount";
+    let promised = |at: usize| {
+        let rest = text[at + WORD.len()..].iter().skip_while(|byte| !byte.is_ascii_digit());
+        let digits: String =
+            rest.take_while(|byte| byte.is_ascii_digit()).map(|byte| char::from(*byte)).collect();
+        digits.parse::<usize>().ok()
+    };
+    let mut words = text.windows(WORD.len()).enumerate().filter(|(_, window)| *window == WORD);
+    text.contains(&0) || words.any(|(at, _)| promised(at).is_none_or(|n| n > text.len()))
+}
+
+fn sheet(bytes: &[u8]) -> Result<Table, Refusal> {
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| refusal(&error))?;
+    let is_1904 = workbook.has_1904_epoch();
     let visible = workbook.sheets_metadata().iter().filter(|sheet| {
         sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible
     });
@@ -152,7 +173,7 @@ fn rows<R: Read + io::Seek>(
     is_1904: bool,
 ) -> Result<Vec<Record>, Refusal> {
     let mut rows: BTreeMap<u32, Gathered> = BTreeMap::new();
-    let mut total = 0;
+    let (mut total, mut n_cells) = (0, 0);
     while let Some(cell) = reader.next_cell().map_err(|error| refusal(&error))? {
         let (row, column) = cell.get_position();
         let (text, serial) = text(cell.get_value(), is_1904);
@@ -160,6 +181,9 @@ fn rows<R: Read + io::Seek>(
             continue;
         }
         total += text.len();
+        if total > LARGEST_TEXT || n_cells > MOST_CELLS || rows.len() > MOST_ROWS {
+            return Err(Refusal::TooLarge);
+        }
         let row = rows.entry(row).or_default();
         row.length += text.len();
         if column >= MOST_COLUMNS || row.length > ROW_LENGTH {
@@ -168,13 +192,11 @@ fn rows<R: Read + io::Seek>(
         }
         let index = column as usize;
         if row.cells.len() <= index {
+            n_cells += index + 1 - row.cells.len();
             row.cells.resize(index + 1, String::new());
         }
         row.cells[index] = text;
         row.serials.extend(serial.map(|serial| (index, serial)));
-        if total > LARGEST_TEXT || rows.len() > MOST_ROWS {
-            return Err(Refusal::TooLarge);
-        }
     }
     let records = rows.into_iter().map(|(row, gathered)| Record {
         line: row as usize + 1,

@@ -175,8 +175,8 @@ async fn act(
     given::must_mean(&headers, &CampaignOut::new(&campaign))?;
     if let (Action::Start | Action::Resume, Some(version)) = (action, &campaign.version) {
         let stock = desk.stock(client.now, &within).await?;
-        if let Some(missing) = version.terms.missing(&stock).into_iter().next() {
-            return Err(Problem::field("/action", missing));
+        if let Some(fault) = version.terms.cannot_begin(&stock) {
+            return Err(Problem::field("/action", fault));
         }
     }
     let mut entry = client.audit(action.done());

@@ -608,7 +608,7 @@ fn out_by_a_page(provider: &str, url: &str) -> Markup {
             meta http-equiv="refresh" content=(format!("0;url={url}"));
             p {
                 "続けて、" (provider) "からもログアウトします。 / "
-                span lang="en" { "You are now signed out of " (provider) ", too." }
+                span lang="en" { "Next you are signed out of " (provider) ", too." }
             }
             p { a.button.primary href=(url) { "進む / " span lang="en" { "Continue" } } }
             p { a href="/login" { "ログイン画面へ / " span lang="en" { "Sign in again" } } }

@@ -247,7 +247,7 @@ async fn set_password(
     }
     if !is_owner(&desk, &door, &viewer, form.proof, address).await? {
         let page = password_form(&viewer, Some(&auth::refused_text()));
-        return Ok((StatusCode::FORBIDDEN, page).into_response());
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
     let hash = door.gate.hash(move || password::hash(&form.password)).await??;
     let entry = viewer.audit("password.changed");

@@ -1,8 +1,6 @@
 //! 安否確認: who was silent all day, what is decided about each at 17:00, and what came of it; and at
 //! night, who missed an evening call. Red until it is settled; made to be printed and laid on the table.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -17,7 +15,7 @@ use crate::base::clock::civil;
 use crate::base::id::WelfareCheckId;
 use crate::campaign::{Attempt, Terms};
 use crate::escalation::welfare::{Act, Choice, LONGEST_WORDS, List, Refusal, Step, rank};
-use crate::registry::{Arrangement, Right};
+use crate::registry::Right;
 use crate::store::WelfareCheck;
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
@@ -36,7 +34,7 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
     viewer.must(Right::HandleCases)?;
     let today = civil(viewer.now).date();
     let within = desk.store.within(viewer.scope()?);
-    let terms = terms(&viewer, &desk).await?;
+    let terms = desk.usual_terms(viewer.now, viewer.scope()?.center).await?;
     let listed_at = within.welfare_listed_at(today, List::Day).await?;
     let night_at = within.welfare_listed_at(today, List::Night).await?;
     let mut listed = within.welfare_checks(today).await?;
@@ -44,7 +42,10 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
         let is_settled = one.step() == Step::Settled;
         (is_settled, one.list, rank(one.is_frail, one.heard_at), one.id)
     });
-    let mut silent = within.welfare_preview(viewer.now, &terms.cadence).await?;
+    let mut silent = {
+        let book = desk.store.campaigns(viewer.now).await?;
+        within.welfare_preview(viewer.now, &book, &desk.terms).await?
+    };
     silent.sort_by_key(|one| (one.list, rank(one.is_frail, one.heard_at), one.patient.id));
     let mut entry = viewer.audit("welfare.viewed");
     entry.detail = format!("{} listed, {} silent", listed.len(), silent.len());
@@ -79,13 +80,6 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
     };
     let title = Bilingual::fixed("安否確認", "Welfare checks");
     Ok(ui::page(&viewer, Section::Welfare, &title, &body))
-}
-
-/// The terms that hold for those who were put into no campaign of their own.
-async fn terms(viewer: &Viewer, desk: &Desk) -> Result<Arc<Terms>, Fault> {
-    let center = viewer.scope()?.center;
-    let book = desk.store.campaigns(viewer.now).await?;
-    Ok(book.in_force(center, &Arrangement::default(), &desk.terms).terms)
 }
 
 /// What happens when, and how far the day has come.

@@ -262,7 +262,7 @@ async fn days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them(
     let agreed = async || {
         let patient = office.patient("A1").await.unwrap();
         let arrangement = office.within().episode_of(patient).await.unwrap().unwrap().arrangement;
-        (arrangement.weekdays.written(), arrangement.channel)
+        (arrangement.weekdays.written().ja, arrangement.channel)
     };
     for (days, way, fault) in
         [("祝日", "電話", "曜日として読めません"), ("月", "FAX", "「電話」「Web」「職員」のどれか")]
@@ -272,7 +272,7 @@ async fn days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them(
         assert!(page.contains(fault), "{fault} in {page}");
     }
     assert_eq!(take(with("月水金", "")).await.counts.created, 1);
-    assert_eq!(agreed().await, ("月水金".to_owned(), arrangement::Channel::Telephone));
+    assert_eq!(agreed().await, ("月水金".into(), arrangement::Channel::Telephone));
     // What a list does not tell is as it was agreed.
     assert_eq!(hana.import(&[HANA]).await.counts.unchanged, 1);
     assert_eq!(take(with("", "電話")).await.counts.unchanged, 1);
@@ -283,9 +283,9 @@ async fn days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them(
     }
     let changed = take(with("平日", "Web")).await;
     assert_eq!(changed.counts.updated, 1);
-    assert_eq!(agreed().await, ("月火水木金".to_owned(), arrangement::Channel::Web));
+    assert_eq!(agreed().await, ("月火水木金".into(), arrangement::Channel::Web));
     assert_eq!(hana.take_back(changed.id).await.counts.restored, 1);
-    assert_eq!(agreed().await, ("月水金".to_owned(), arrangement::Channel::Telephone));
+    assert_eq!(agreed().await, ("月水金".into(), arrangement::Channel::Telephone));
 }
 
 async fn how_people_stood_before_a_list_is_forgotten_after_ninety_days(office: Office) {

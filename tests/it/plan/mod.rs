@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date, time};
 use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
-use mimamori::base::{Clock, Now, Private};
+use mimamori::base::{Clock, Now};
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
 use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Catalog, Questionnaires};
 use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
-use mimamori::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Role, Scope, Staff};
+use mimamori::registry::{Actor, AuditEntry, HealthCenter, Role, Scope, Staff};
 use mimamori::store::{
     AuditFilter, BatchState, Claimant, Dialing, ImportBatch, SignedIn, Stage, Store,
 };
@@ -31,25 +31,27 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::postgres;
+use crate::staff::{entry, hire, member};
 
 macro_rules! claims {
     ($($claim:ident)*) => {
         mod on_sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                super::$claim(super::Office::on_sqlite().await).await;
+                super::$claim($crate::plan::Office::on_sqlite().await).await;
             })*
         }
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                if let Some(office) = super::Office::on_postgres(stringify!($claim)).await {
+                if let Some(office) = $crate::plan::Office::on_postgres(stringify!($claim)).await {
                     super::$claim(office).await;
                 }
             })*
         }
     };
 }
+pub(crate) use claims;
 
 mod lists;
 mod rules;
@@ -125,28 +127,15 @@ impl Office {
         center: HealthCenterId,
     ) -> Person<'_> {
         let health_center = role.sees_patients().then_some(center);
-        let staff = Staff {
-            id: self.store().mint(at(0, 0)),
-            health_center,
-            clinic: None,
-            login: login.to_owned(),
-            name: Private::new(format!("職員 {login}")),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: true,
-            must_change_password: false,
-            locked_until: None,
-        };
-        let entry = AuditEntry {
-            actor: Actor::CommandLine,
-            health_center,
-            action: "staff.added",
-            patient: None,
-            object: staff.id.to_string(),
-            detail: String::new(),
-        };
-        self.store().add_staff(at(0, 0), &staff, None, &entry).await.unwrap();
+        let staff = hire(
+            self.store(),
+            at(0, 0),
+            Staff {
+                has_second_factor: true,
+                ..member(self.store(), at(0, 0), login, role, health_center)
+            },
+        )
+        .await;
         let signed_in = SignedIn {
             token: hex(&Sha256::digest(login.as_bytes())),
             csrf: format!("csrf-{login}").into(),
@@ -157,8 +146,7 @@ impl Office {
             agent: String::new(),
             staff,
         };
-        let entry = AuditEntry { action: "session.begun", ..entry };
-        self.store().begin_session(at(9, 55), &signed_in, &entry).await.unwrap();
+        self.store().begin_session(at(9, 55), &signed_in, &entry("session.begun")).await.unwrap();
         Person { office: self, login: login.to_owned() }
     }
 

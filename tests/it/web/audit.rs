@@ -1,7 +1,8 @@
 //! The page of the audit: searched, taken out, verified.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use mimamori::registry::{AuditEntry, Role};
 
 use crate::web::{Office, entry};
@@ -125,11 +126,16 @@ async fn refusals_for_want_of_a_right_are_audited_and_no_flood() {
         scheduler.get("/health").await;
     }
     assert_eq!(refusals().await.len(), 23, "one a minute comes back");
+    // A token says nothing on a page, and hides nobody.
+    office.pass(std::time::Duration::from_mins(1));
+    let request = Request::get("/health").header("authorization", "Bearer x").body(Body::empty());
+    assert_eq!(scheduler.send(request.unwrap()).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(refusals().await.len(), 24);
     // Another account has its own.
     let mut nurse = office.at_work("nurse", Role::Nurse).await;
     nurse.get("/staff").await;
-    assert_eq!(refusals().await.len(), 24);
+    assert_eq!(refusals().await.len(), 25);
     // Nobody in particular is refused elsewhere.
     office.browser().get("/health").await;
-    assert_eq!(refusals().await.len(), 24);
+    assert_eq!(refusals().await.len(), 25);
 }

@@ -91,7 +91,7 @@ async fn whoever_is_added_signs_in_once_with_the_first_password_and_chooses_anot
         (choose(&first, "hanako-password", "hanako-password"), StatusCode::UNPROCESSABLE_ENTITY),
         (choose(&first, good, "another"), StatusCode::UNPROCESSABLE_ENTITY),
         (choose(&first, &first, &first), StatusCode::UNPROCESSABLE_ENTITY),
-        (choose("wrong", good, good), StatusCode::FORBIDDEN),
+        (choose("wrong", good, good), StatusCode::UNPROCESSABLE_ENTITY),
         (choose(&first, good, good), StatusCode::SEE_OTHER),
     ] {
         let fields: Vec<(&str, &str)> =

@@ -672,8 +672,7 @@ fn ordinal(n: usize) -> &'static str {
 }
 
 fn weekday(day: Date) -> &'static Bilingual {
-    static NAMES: [Bilingual; 7] = WEEKDAYS;
-    &NAMES[usize::try_from(day.weekday().to_monday_zero_offset()).unwrap_or(0)]
+    &WEEKDAYS[usize::try_from(day.weekday().to_monday_zero_offset()).unwrap_or(0)]
 }
 
 fn hours(duration: Duration) -> f64 {

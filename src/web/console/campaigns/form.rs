@@ -141,10 +141,7 @@ impl Form {
             self.refuse("trunk_group", ja, en);
         }
         terms.trunk_group = (!group.is_empty()).then_some(group);
-        // A form that was opened before there was a choice shows none.
-        if self.fields.contains_key("questionnaire")
-            && let Some(key) = self.one_of("questionnaire", &stock.questionnaires)
-        {
+        if let Some(key) = self.one_of("questionnaire", &stock.questionnaires) {
             terms.questionnaire = key;
         }
         terms.rules = match self.shown("rules") {

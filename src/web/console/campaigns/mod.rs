@@ -297,7 +297,8 @@ async fn act(
     if matches!(action, Action::Start | Action::Resume) {
         let campaign = within.campaign(viewer.now, id).await?;
         let stock = desk.stock(viewer.now, &within).await?;
-        if let Some(fault) = in_force(&campaign, &stock).into_iter().next() {
+        let version = campaign.version.as_ref();
+        if let Some(fault) = version.and_then(|version| version.terms.cannot_begin(&stock)) {
             return Err(Fault::Conflict(fault));
         }
     }

@@ -7,17 +7,7 @@ use jiff::civil::Time;
 use crate::base::Bilingual;
 use crate::campaign::terms::{HolidayPolicy, Recording, ShortScript};
 use crate::campaign::{Policy, Terms, Window};
-
-/// The days of the week, Monday first.
-pub(super) const WEEKDAYS: [Bilingual; 7] = [
-    Bilingual::fixed("月", "Mon"),
-    Bilingual::fixed("火", "Tue"),
-    Bilingual::fixed("水", "Wed"),
-    Bilingual::fixed("木", "Thu"),
-    Bilingual::fixed("金", "Fri"),
-    Bilingual::fixed("土", "Sat"),
-    Bilingual::fixed("日", "Sun"),
-];
+pub(super) use crate::registry::arrangement::WEEKDAYS;
 
 /// A choice of a field: what it means, its word in the form, and for people.
 pub(super) type Choice<T> = (T, &'static str, Bilingual);

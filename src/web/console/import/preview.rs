@@ -240,7 +240,7 @@ fn row_of(viewer: &Viewer, row: &Good<'_>) -> Markup {
             td.nowrap {
                 (draft.first_day) "〜" (draft.last_day) br;
                 @for time in &draft.call_times { (time.strftime("%H:%M")) " " }
-                @if let Some(days) = draft.told.weekdays { (days.written()) " " }
+                @if let Some(days) = draft.told.weekdays { (viewer.tell(&days.written())) " " }
                 @if let Some(way) = draft.told.channel { (viewer.tell(&way.name())) }
             }
             td {

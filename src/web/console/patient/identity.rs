@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::registry::{Episode, Right, Weekdays};
+use crate::registry::{Episode, Right, Weekdays, arrangement};
 use crate::web::auth::Viewer;
 use crate::web::console::patient::{Timeline, words};
 use crate::web::ui::{Icon, badge, icon};
@@ -91,7 +91,7 @@ fn observation_days(viewer: &Viewer, timeline: &Timeline) -> Markup {
 fn arrangement(viewer: &Viewer, timeline: &Timeline, episode: &Episode) -> Markup {
     let agreed = &episode.arrangement;
     let campaign = timeline.book.campaign_of(timeline.plan.health_center.id, agreed);
-    let days = words::WEEKDAYS.iter().enumerate();
+    let days = arrangement::WEEKDAYS.iter().enumerate();
     let days = days.filter(|(day, _)| agreed.weekdays.bits() & (1 << day) != 0);
     let days: Vec<&str> = days.map(|(_, name)| viewer.tell(name)).collect();
     html! {
@@ -106,7 +106,7 @@ fn arrangement(viewer: &Viewer, timeline: &Timeline, episode: &Episode) -> Marku
             dd { (tolerance.as_secs() / 60) (viewer.say("分", " min")) }
         }
         dt { (viewer.say("報告の方法", "Way of reporting")) }
-        dd { (viewer.tell(&words::reporting(agreed.channel))) }
+        dd { (viewer.tell(&agreed.channel.name())) }
         @if let Some(order) = &agreed.no_automation {
             dt { (viewer.say("医師の指示", "A doctor's order")) }
             dd {

@@ -9,7 +9,7 @@ use crate::base::clock::civil;
 use crate::base::id::{ReportId, StaffNoteId};
 use crate::call::Respondent;
 use crate::campaign::{AttemptState, SlotState, Window};
-use crate::registry::arrangement::Channel;
+use crate::registry::arrangement::{self, Channel};
 use crate::registry::{Episode, Gender, Held, Relation, Right};
 use crate::store::{Observed, Way};
 use crate::tape::Consent;
@@ -434,7 +434,7 @@ impl Forms<'_> {
             (self.campaigns(episode))
             fieldset.inline {
                 legend { (self.say("電話する曜日", "Days of calls")) }
-                @for (day, name) in words::WEEKDAYS.iter().enumerate() {
+                @for (day, name) in arrangement::WEEKDAYS.iter().enumerate() {
                     (self.tick(form, &format!("day{day}"), self.viewer.tell(name), agreed.weekdays.bits() & (1 << day) != 0))
                 }
                 @if let Some(fault) = self.draft.fault(form, "days") { (ui::field_fault("arrangement-days-fault", self.viewer.tell(fault))) }
@@ -446,7 +446,7 @@ impl Forms<'_> {
                 @for one in Channel::ALL {
                     label.inline {
                         input type="radio" name="channel" value=(one.as_str()) checked[channel == one.as_str()];
-                        (self.viewer.tell(&words::reporting(one)))
+                        (self.viewer.tell(&one.name()))
                     }
                 }
                 @if let Some(fault) = self.draft.fault(form, "channel") { (ui::field_fault("arrangement-channel-fault", self.viewer.tell(fault))) }

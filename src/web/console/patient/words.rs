@@ -232,26 +232,6 @@ pub(super) const fn setting(setting: Setting) -> Bilingual {
     }
 }
 
-/// The days of the week, Monday first.
-pub(super) static WEEKDAYS: [Bilingual; 7] = [
-    Bilingual::fixed("月", "Mon"),
-    Bilingual::fixed("火", "Tue"),
-    Bilingual::fixed("水", "Wed"),
-    Bilingual::fixed("木", "Thu"),
-    Bilingual::fixed("金", "Fri"),
-    Bilingual::fixed("土", "Sat"),
-    Bilingual::fixed("日", "Sun"),
-];
-
-/// By which way a patient reports.
-pub(super) const fn reporting(channel: arrangement::Channel) -> Bilingual {
-    match channel {
-        arrangement::Channel::Telephone => Bilingual::fixed("自動の電話", "Automatic calls"),
-        arrangement::Channel::Web => Bilingual::fixed("Web", "Web"),
-        arrangement::Channel::Staff => Bilingual::fixed("職員の電話", "Staff call"),
-    }
-}
-
 /// A value of a setting as it is read.
 pub(super) fn setting_value(viewer: &Viewer, setting: Setting, value: &str) -> String {
     match setting {
@@ -272,13 +252,13 @@ pub(super) fn setting_value(viewer: &Viewer, setting: Setting, value: &str) -> S
         },
         Setting::Campaign if value.is_empty() => viewer.say("標準", "Standard").to_owned(),
         Setting::Weekdays => {
-            let days = WEEKDAYS.iter().zip(value.chars()).filter(|(_, on)| *on == '1');
+            let days = arrangement::WEEKDAYS.iter().zip(value.chars()).filter(|(_, on)| *on == '1');
             days.map(|(day, _)| viewer.tell(day)).collect::<Vec<_>>().join(viewer.say("", " "))
         }
         Setting::Tolerance if value.is_empty() => viewer.say("標準", "Standard").to_owned(),
         Setting::Tolerance => format!("{value}{}", viewer.say("分", " min")),
         Setting::Channel => match arrangement::Channel::parse(value) {
-            Some(channel) => viewer.tell(&reporting(channel)).to_owned(),
+            Some(channel) => viewer.tell(&channel.name()).to_owned(),
             None => value.to_owned(),
         },
         Setting::NoAutomation if value == "1" => viewer.say("あり", "Yes").to_owned(),
