@@ -33,7 +33,7 @@ claims! {
 /// A member of the staff of the district's centre.
 async fn nurse(district: &District, login: &str) -> Staff {
     let store = &district.store;
-    let staff = hire(
+    hire(
         store,
         at(0, 0),
         Staff {
@@ -41,8 +41,7 @@ async fn nurse(district: &District, login: &str) -> Staff {
             ..member(store, at(0, 0), login, Role::Nurse, Some(district.center.id))
         },
     )
-    .await;
-    staff
+    .await
 }
 
 fn within<'a>(store: &'a Store, staff: &Staff) -> Within<'a> {

@@ -174,7 +174,7 @@ impl Town {
     }
 
     async fn hire(&self, login: &str, name: &str) -> Staff {
-        let staff = hire(
+        hire(
             &self.store,
             at(0, 0),
             Staff {
@@ -182,8 +182,7 @@ impl Town {
                 ..member(&self.store, at(0, 0), login, Role::Nurse, Some(self.center.id))
             },
         )
-        .await;
-        staff
+        .await
     }
 
     async fn take(&self, case: CaseId, by: &Staff, deed: &Deed) {

@@ -53,7 +53,7 @@ fn within(district: &District) -> Within<'_> {
 }
 
 async fn nurse(store: &Store, district: &District) -> Staff {
-    let staff = hire(
+    hire(
         store,
         at(0, 0),
         Staff {
@@ -61,8 +61,7 @@ async fn nurse(store: &Store, district: &District) -> Staff {
             ..member(store, at(0, 0), "hanako", Role::Nurse, Some(district.center.id))
         },
     )
-    .await;
-    staff
+    .await
 }
 
 /// All is well at that moment, by the web form.

@@ -45,7 +45,7 @@ claims! {
 
 async fn nurse(district: &District) -> Staff {
     let store = &district.store;
-    let staff = hire(
+    hire(
         store,
         at(0, 0),
         Staff {
@@ -53,8 +53,7 @@ async fn nurse(district: &District) -> Staff {
             ..member(store, at(0, 0), "hana", Role::Nurse, Some(district.center.id))
         },
     )
-    .await;
-    staff
+    .await
 }
 
 fn within(district: &District) -> Within<'_> {
