@@ -264,21 +264,23 @@ struct Candidate {
 
 /// What must hold of an attempt, as `a`, before it is dialled, each by the name of its
 /// `Condition`. The claim asks for all of them, and [`Store::waiting`] for each alone: so every
-/// attempt that waits has its reason. $1 now, $2 the time of day, $3 since when a telephone must have
+/// attempt that waits has its reason. What is due is looked up by its id, and what is under way is
+/// listed once, whatever was counted when nothing was: a plus hides the indexes of due slots, in which
+/// each attempt would look through all of them. $1 now, $2 the time of day, $3 since when a telephone must have
 /// been left alone, $4 the patient or empty for everybody, $5 the campaigns that may place a call.
 macro_rules! conditions {
     ($then:ident) => {
         $then! {
             Due "a.state = 'due' and a.due_at <= $1"
-            InSlot "s.state = 'due' and s.due_from <= $1 and s.due_to > $1"
+            InSlot "s.state = 'due' and +s.due_from <= $1 and +s.due_to > $1"
             InHours "c.opens_at <= $2 and c.closes_at > $2"
             Wanted "($4 = '' or a.patient_id = $4)"
-            PhoneFree "not exists (select 1 from attempt l \
-where l.phone = a.phone and l.state in ('dialing', 'talking'))"
+            PhoneFree "a.phone not in (select l.phone from attempt l \
+where l.state in ('dialing', 'talking'))"
             PhoneRested "not exists (select 1 from attempt l \
 where l.phone = a.phone and l.ended_at > $3)"
-            PatientFree "not exists (select 1 from attempt l \
-where l.patient_id = a.patient_id and l.state in ('dialing', 'talking'))"
+            PatientFree "a.patient_id not in (select l.patient_id from attempt l \
+where l.state in ('dialing', 'talking'))"
             CampaignOpen "(a.campaign_id is null or $5 like ('% ' || a.campaign_id || ' %'))"
         }
     };
@@ -289,8 +291,14 @@ pub(super) use conditions;
 /// their slots, of which a hundred thousand may be due. A cross join of SQLite keeps its order.
 macro_rules! attempts_to_dial {
     () => {
-        " from attempt a cross join slot s cross join patient p cross join health_center c \
-          where s.id = a.slot_id and p.id = a.patient_id and c.id = p.health_center_id and "
+        $crate::store::dial::attempts_to_dial!("")
+    };
+    ($more:literal) => {
+        concat!(
+            " from attempt a cross join slot s cross join patient p cross join health_center c ",
+            $more,
+            " where s.id = a.slot_id and p.id = a.patient_id and c.id = p.health_center_id and "
+        )
     };
 }
 pub(super) use attempts_to_dial;
@@ -306,11 +314,13 @@ macro_rules! select_candidate {
     ($lock:literal) => {
         concat!(
             "select a.id, a.slot_id, a.patient_id",
-            attempts_to_dial!(),
+            attempts_to_dial!(
+                "left join (select l.campaign_id, count(*) as n from attempt l \
+                 where l.state in ('dialing', 'talking') group by l.campaign_id) busy \
+                 on busy.campaign_id = a.campaign_id"
+            ),
             conditions!(all_of),
-            " order by a.priority, (select count(*) from attempt l \
-             where l.campaign_id = a.campaign_id and l.state in ('dialing', 'talking')), \
-             a.due_at, a.id limit 1",
+            " order by a.priority, coalesce(busy.n, 0), a.due_at, a.id limit 1",
             $lock
         )
     };
