@@ -130,7 +130,9 @@ impl Store {
     }
 
     /// Closes an attempt and says where its slot stands. The same outcome again changes nothing;
-    /// [`StoreError::Stale`] if it was closed otherwise.
+    /// [`StoreError::Stale`] if it was closed otherwise. An attempt that was given up for lost, by a
+    /// clock that was set forward perhaps, keeps the time at which its call really ended: the
+    /// telephone is left alone from then on.
     pub async fn finish_attempt(
         &self,
         now: Timestamp,
@@ -141,6 +143,8 @@ impl Store {
             disposition = $2, code = $3, respondent = $4, completion = $5, \
             ringing_at = coalesce(ringing_at, $6), answered_at = coalesce(answered_at, $7), \
             ended_at = $8 where id = $1 and state in ('dialing', 'talking') returning slot_id";
+        const ENDED_LATER: &str = "update attempt set ended_at = $2 \
+            where id = $1 and disposition = 'interrupted' and ended_at < $2";
         if outcome.slot_after == SlotState::InProgress {
             // Nobody would ever settle it.
             return Err(StoreError::Conflict { constraint: "slot_without_attempt".to_owned() });
@@ -159,7 +163,16 @@ impl Store {
             .fetch_optional(session.connection())
             .await?;
         let Some(row) = row else {
-            return stale_unless(is_finished_so(session.connection(), attempt, outcome).await?);
+            if is_finished_so(session.connection(), attempt, outcome).await? {
+                return Ok(());
+            }
+            sqlx::query(ENDED_LATER)
+                .bind(attempt.to_string())
+                .bind(millis(ended))
+                .execute(session.connection())
+                .await?;
+            session.commit(&[]).await?;
+            return Err(StoreError::Stale { what: "attempt" });
         };
         let slot = Fields::new("attempt", &row).parsed("slot_id")?;
         release_slot(session.connection(), now, slot, outcome.slot_after).await?;

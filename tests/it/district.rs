@@ -655,7 +655,13 @@ fn no_call_comes_at_a_wrong_time(past: &Past) {
         let hour = civil(began).time();
         assert!((time(9, 0, 0, 0)..time(20, 0, 0, 0)).contains(&hour), "called at {hour}");
         assert!(slot.due_from <= began && began < slot.due_to, "called at {hour} for {slot:?}");
-        assert!(free_from <= began, "called again after less than three minutes");
+        assert!(
+            free_from <= began,
+            "{:?}: called at {began} for {slot:?}, though the line was to be left alone until \
+             {free_from}: {:?}",
+            past.temper(),
+            told.attempt
+        );
         free_from = call.ended_at + SPACING;
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use mimamori::base::id::AttemptId;
-use mimamori::call::{Completion, Disposition, Respondent};
+use mimamori::call::{Completion, Disposition, Respondent, Timeline};
 use mimamori::campaign::{AttemptState, Book, SlotState};
 use mimamori::ivr::{Answer, Entry, YesNo};
 use mimamori::store::{Outcome, Store};
@@ -108,6 +108,12 @@ async fn a_lost_lease_closes_the_attempt_for_good(database: Database) {
     let over = outcome(Disposition::Answered, SlotState::Reported);
     assert!(is_stale(store.finish_attempt(at(9, 4), attempt, &over).await));
     assert_eq!(district.slot_state(slot).await.0, SlotState::Due);
+    // The line was in use until then, and is left alone from then on.
+    let earlier = Timeline { ended: Some(at(9, 2)), ..over.timeline };
+    let earlier = Outcome { timeline: earlier, ..over };
+    assert!(is_stale(store.finish_attempt(at(9, 6), attempt, &earlier).await));
+    let in_use = store.phones_in_use(at(9, 7)).await.unwrap();
+    assert_eq!(in_use.last_ended.into_values().collect::<Vec<_>>(), [at(9, 5)]);
 }
 
 async fn what_a_crash_left_is_never_dialled_again(database: Database) {
