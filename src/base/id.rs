@@ -121,23 +121,44 @@ ids! {
     ReleaseDecisionId "release decision",
 }
 
-/// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.
+/// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed. Those of one
+/// millisecond follow one another at random distances (§6.2, method 2), so that what is written
+/// together lies together in an index.
 #[derive(Debug)]
 pub struct Minter {
     rng: StdRng,
+    /// The last id.
+    last: Option<Uuid>,
 }
+
+/// The part of an id that grows within a millisecond: `rand_b`.
+const TAIL: u128 = (1 << 62) - 1;
 
 impl Minter {
     /// A minter whose ids follow from the seed: the same ids again in a simulation.
     pub fn new(seed: [u8; 32]) -> Self {
-        Self { rng: StdRng::from_seed(seed) }
+        Self { rng: StdRng::from_seed(seed), last: None }
     }
 
     /// A new id for something that came to be at `now`.
     pub fn mint<T: Id>(&mut self, now: Timestamp) -> T {
         let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or(0);
-        let random: [u8; 10] = self.rng.random();
-        T::from_uuid(uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid())
+        let id = self.after_last(milliseconds).unwrap_or_else(|| {
+            let random: [u8; 10] = self.rng.random();
+            uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
+        });
+        self.last = Some(id);
+        T::from_uuid(id)
+    }
+
+    /// The next id of the millisecond of the last one; `None` in another, or if there is no room.
+    fn after_last(&mut self, milliseconds: u64) -> Option<Uuid> {
+        let last = self.last?.as_u128();
+        if last >> 80 != u128::from(milliseconds) {
+            return None;
+        }
+        let tail = (last & TAIL) + 1 + u128::from(self.rng.random::<u32>());
+        (tail <= TAIL).then(|| Uuid::from_u128(last & !TAIL | tail))
     }
 }
 
@@ -151,6 +172,14 @@ mod tests {
         let early: PatientId = minter.mint("2026-11-22T00:00:00Z".parse().unwrap());
         let late: PatientId = minter.mint("2026-11-22T00:00:01Z".parse().unwrap());
         assert!(early < late);
+        let moment = "2026-11-22T00:00:01Z".parse().unwrap();
+        let mut of_one_moment = vec![late];
+        for _ in 0..1_000 {
+            of_one_moment.push(minter.mint(moment));
+        }
+        assert!(of_one_moment.is_sorted_by(|one, next| one < next));
+        let uuid = of_one_moment[1_000].0;
+        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!("x".parse::<SlotId>(), Err(InvalidId { kind: "slot" }));
     }
