@@ -25,6 +25,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// After this long without an answer to a question the trunk counts as down.
 const SILENCE: Duration = Duration::from_secs(6);
 
+const NONE_TODAY: &str = "なし / none in force today";
+
 const CONFIGURATION: &str = "設定 / configuration";
 
 /// What was found, printed as it is found.
@@ -99,8 +101,16 @@ async fn check(config: &Config, faults: &[Fault], report: &mut Report) -> anyhow
     }
     let rules = report.note("ルール / rules", house::rules(config), |rules| {
         let effective = rules.effective_on(clock.now().date());
-        effective.map_or_else(|| "なし / none in force today".to_owned(), |set| set.version.clone())
+        effective.map_or_else(|| NONE_TODAY.to_owned(), |set| set.version.clone())
     })?;
+    report.note(
+        "療養解除の基準 / rules of release",
+        house::release_rules(config),
+        |rules| {
+            let effective = rules.effective_on(clock.now().date());
+            effective.map_or_else(|| NONE_TODAY.to_owned(), |rules| rules.version.clone())
+        },
+    )?;
     let library = Library::open(config.prompts.clone()).map_err(Into::into);
     let library = report.note("音声カタログ / prompts", library, |library| {
         format!("{} prompts", library.prompt_ids().len())

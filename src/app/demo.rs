@@ -26,6 +26,7 @@ use crate::base::id::AttemptId;
 use crate::campaign::{AttemptState, SlotState};
 use crate::ivr::Answer;
 use crate::registry::{Actor, AuditEntry, ConsoleLanguage, HealthCenter, Reach, Role, Staff};
+use crate::release::ReleaseBook;
 use crate::sim::Temper;
 use crate::store::{CaseFilter, Store};
 use crate::web::auth::{SecondFactor, password};
@@ -228,6 +229,7 @@ fn desk<C>(road: &Road<C>) -> anyhow::Result<Desk> {
         library: Arc::clone(&road.library),
         questionnaires: Arc::clone(&road.questionnaires),
         rules: Arc::new(road.rules.clone()),
+        release_rules: Arc::new(ReleaseBook::shipped()?),
         terms: Arc::clone(&road.config.terms),
         archive: road.recordings.as_ref().map(|recordings| recordings.archive.clone()),
         config: Arc::new(config),

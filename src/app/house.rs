@@ -1,6 +1,7 @@
 //! Builds from a configuration what several commands need: store, questionnaires, rules, prompts.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -21,6 +22,7 @@ use crate::prompt::{Library, Pace};
 use crate::recording;
 use crate::recording::{Archive, MasterKey, Recorder};
 use crate::registry::HealthCenter;
+use crate::release::ReleaseBook;
 use crate::store::Store;
 use crate::trunk::Trunk;
 use crate::trunk::media::Engine;
@@ -33,6 +35,7 @@ pub(super) struct House {
     pub(super) store: Store,
     pub(super) questionnaires: Arc<Questionnaires>,
     pub(super) rules: RuleBook,
+    release_rules: ReleaseBook,
     pub(super) library: Arc<Library>,
     pub(super) recordings: Option<Recordings>,
 }
@@ -67,6 +70,7 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         }
     }
     let rules = rules(&config)?;
+    let release_rules = release_rules(&config)?;
     let library = Arc::new(library);
 
     let mut needed = Vec::new();
@@ -89,7 +93,7 @@ pub(super) async fn build(mut config: Config, clock: &Clock) -> anyhow::Result<H
         // Calls matter more; the spool takes what the archive does not.
         error!("the archive of recordings does not work: {:#}", anyhow::Error::from(error));
     }
-    Ok(House { config, store, questionnaires, rules, library, recordings })
+    Ok(House { config, store, questionnaires, rules, release_rules, library, recordings })
 }
 
 impl House {
@@ -113,6 +117,7 @@ impl House {
             library: Arc::clone(&self.library),
             questionnaires: Arc::clone(&self.questionnaires),
             rules: Arc::new(self.rules.clone()),
+            release_rules: Arc::new(self.release_rules.clone()),
             terms: Arc::clone(&self.config.worker.terms),
             archive: self.recordings.as_ref().map(|recordings| recordings.archive.clone()),
             config: Arc::new(config),
@@ -166,9 +171,7 @@ pub(super) fn questionnaires(
 ) -> anyhow::Result<Arc<Questionnaires>> {
     let mut own = Vec::new();
     for path in &config.questionnaires {
-        let shown = path.display();
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
+        let (shown, text) = read(path)?;
         own.push(parse::questionnaire(&text, library.catalog()).with_context(|| {
             format!("問診票 {shown} を使えません / the questionnaire cannot be used")
         })?);
@@ -185,13 +188,24 @@ pub(super) fn questionnaires(
 pub(super) fn known_questionnaires(
     configured: &Configured,
 ) -> anyhow::Result<Option<Arc<Questionnaires>>> {
-    if configured.database.is_some() && !configured.config.exists() {
-        return Ok(None);
-    }
-    let config = Config::load(&configured.config)?;
+    let Some(config) = known_settings(configured)? else { return Ok(None) };
     let library = Library::open(config.prompts.clone())
         .context("音声カタログを使えません / the prompts cannot be used")?;
     questionnaires(&config, &library).map(Some)
+}
+
+/// The rules of release, for commands that only look: the shipped ones if a database alone was named.
+pub(super) fn known_release_rules(configured: &Configured) -> anyhow::Result<ReleaseBook> {
+    match known_settings(configured)? {
+        Some(config) => release_rules(&config),
+        None => Ok(ReleaseBook::shipped()?),
+    }
+}
+
+/// The settings, unless a database alone was named.
+fn known_settings(configured: &Configured) -> anyhow::Result<Option<Config>> {
+    let is_named = configured.database.is_none() || configured.config.exists();
+    Ok(is_named.then(|| Config::load(&configured.config)).transpose()?)
 }
 
 /// What calls are recorded with, if that is wanted.
@@ -239,12 +253,25 @@ pub(super) fn archive(settings: &RecordingSettings) -> anyhow::Result<Archive> {
 pub(super) fn rules(config: &Config) -> anyhow::Result<RuleBook> {
     let mut sets = Vec::new();
     for path in &config.rules {
-        let shown = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
+        let (shown, text) = read(path)?;
         sets.push(RuleSet::parse(&shown, &text)?);
     }
     Ok(RuleBook::with_shipped(sets)?)
+}
+
+/// The shipped rules of release and the configured ones.
+pub(super) fn release_rules(config: &Config) -> anyhow::Result<ReleaseBook> {
+    let Some(path) = &config.release_rules else { return Ok(ReleaseBook::shipped()?) };
+    let (shown, text) = read(path)?;
+    Ok(ReleaseBook::with_shipped(&shown, &text)?)
+}
+
+/// The name of a file, for people, and what is in it.
+fn read(path: &Path) -> anyhow::Result<(String, String)> {
+    let shown = path.display().to_string();
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("{shown} を読めません / cannot read {shown}"))?;
+    Ok((shown, text))
 }
 
 /// What interviews in the name of this centre can say to anybody. Names and times of day are made

@@ -8,11 +8,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use jiff::civil::Date;
 
-use crate::app::{Configured, campaign, clock, open_store, table};
+use crate::app::{Configured, campaign, clock, house, open_store, table};
 use crate::base::clock::timestamp;
 use crate::campaign::Terms;
 use crate::registry::Scope;
-use crate::release::ReleaseBook;
 use crate::store::CaseFilter;
 
 /// What `mimamori observations` shows.
@@ -66,7 +65,7 @@ pub(super) async fn releases(options: CenterOptions) -> anyhow::Result<ExitCode>
     let store = open_store(&options.configured.database_or_configured()?).await?;
     let now = clock::host().now();
     let center = campaign::center(&store, &options.center).await?;
-    let book = ReleaseBook::shipped()?;
+    let book = house::known_release_rules(&options.configured)?;
     let rules = book.effective_on(now.date()).context("no rules of release are in force")?;
     let within = store.within(Scope { center: center.id, clinic: None });
     let people = within.convalescents(now.timestamp, rules, 1_000).await?;

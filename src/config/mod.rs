@@ -44,6 +44,8 @@ pub struct Config {
     pub questionnaires: Vec<PathBuf>,
     /// Sets of rules beside the shipped one.
     pub rules: Vec<PathBuf>,
+    /// Rules of release beside the shipped ones.
+    pub release_rules: Option<PathBuf>,
     /// How the console is served; without it, there is none.
     pub web: Option<crate::web::Config>,
     /// Where calls are recorded; without it none is.
@@ -131,6 +133,7 @@ struct Raw {
     questionnaire: Files,
     #[serde(default)]
     rules: Vec<PathBuf>,
+    release_rules: Option<PathBuf>,
     #[serde(default)]
     health_center: Vec<RawHealthCenter>,
     trunk: Option<RawTrunk>,
@@ -357,6 +360,7 @@ impl Reader {
             },
             questionnaires: raw.questionnaire.0,
             rules: raw.rules,
+            release_rules: raw.release_rules,
             web,
             recordings,
             worker,

@@ -12,9 +12,13 @@ use crate::base::Bilingual;
 /// The question of a fever.
 pub const TEMPERATURE: &str = "temperature";
 
-/// The versions of the rules.
+/// The versions of the rules, each list by its first days.
 #[derive(Clone, Debug)]
-pub struct ReleaseBook(Vec<ReleaseRules>);
+pub struct ReleaseBook {
+    /// Those of a site's own; no shipped one overrules them.
+    own: Vec<ReleaseRules>,
+    shipped: Vec<ReleaseRules>,
+}
 
 /// One version of the rules.
 #[derive(Clone, Debug, Deserialize)]
@@ -88,40 +92,53 @@ impl ReleaseBook {
     /// None, as a test makes sure.
     pub fn shipped() -> Result<Self, ReleaseRuleError> {
         let text = include_str!("../../prompts/rules/release.toml");
-        Self::parse("prompts/rules/release.toml", text)
+        Ok(Self { own: Vec::new(), shipped: read("prompts/rules/release.toml", text, &[])? })
     }
 
-    /// Reads all versions; `file` names it in errors.
+    /// The shipped rules, and a site's own from the first day of the first of them on; `file` names
+    /// these in errors.
     ///
     /// # Errors
     /// The first fault, with its line.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ReleaseRuleError> {
-        let fault = |span: Option<Range<usize>>, message: String| {
-            let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            ReleaseRuleError { file: file.to_owned(), line, message }
-        };
-        let raw: Raw = toml::from_str(text)
-            .map_err(|error| fault(error.span(), error.message().to_owned()))?;
-        let mut rules: Vec<ReleaseRules> = Vec::new();
-        for one in raw.rules {
-            let span = one.span();
-            let one = one.into_inner();
-            if let Some(message) = one.fault(&rules) {
-                return Err(fault(Some(span), message));
-            }
-            rules.push(one);
-        }
-        if rules.is_empty() {
-            return Err(fault(None, "版がありません / there is no version".to_owned()));
-        }
-        Ok(Self(rules))
+    pub fn with_shipped(file: &str, text: &str) -> Result<Self, ReleaseRuleError> {
+        let book = Self::shipped()?;
+        Ok(Self { own: read(file, text, &book.shipped)?, ..book })
     }
 
     /// The rules in force on this day; `None` before the first of them.
     pub fn effective_on(&self, day: Date) -> Option<&ReleaseRules> {
-        self.0.iter().rfind(|rules| rules.effective_from <= day)
+        let on = |rules: &[ReleaseRules]| rules.iter().rposition(|one| one.effective_from <= day);
+        let own = on(&self.own).and_then(|place| self.own.get(place));
+        own.or_else(|| self.shipped.get(on(&self.shipped)?))
     }
+}
+
+/// Reads all versions of a file; none may bear the name of one that is `taken`.
+fn read(
+    file: &str,
+    text: &str,
+    taken: &[ReleaseRules],
+) -> Result<Vec<ReleaseRules>, ReleaseRuleError> {
+    let fault = |span: Option<Range<usize>>, message: String| {
+        let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        ReleaseRuleError { file: file.to_owned(), line, message }
+    };
+    let raw: Raw =
+        toml::from_str(text).map_err(|error| fault(error.span(), error.message().to_owned()))?;
+    let mut rules: Vec<ReleaseRules> = Vec::new();
+    for one in raw.rules {
+        let span = one.span();
+        let one = one.into_inner();
+        if let Some(message) = one.fault(&rules, taken) {
+            return Err(fault(Some(span), message));
+        }
+        rules.push(one);
+    }
+    if rules.is_empty() {
+        return Err(fault(None, "版がありません / there is no version".to_owned()));
+    }
+    Ok(rules)
 }
 
 impl ReleaseRules {
@@ -159,7 +176,7 @@ impl ReleaseRules {
         SignedDuration::from_hours(i64::from(self.fresh_hours))
     }
 
-    fn fault(&self, earlier: &[Self]) -> Option<String> {
+    fn fault(&self, earlier: &[Self], taken: &[Self]) -> Option<String> {
         let bounds = [
             (self.version.is_empty(), "version が空です / empty"),
             (!(35.0..=39.0).contains(&self.fever_below), "fever_below: 35.0–39.0"),
@@ -167,7 +184,7 @@ impl ReleaseRules {
             (!(0..=7).contains(&self.offset), "offset: 0–7"),
             (self.symptoms.is_empty(), "symptoms が空です / empty"),
             (
-                earlier.iter().any(|one| one.version == self.version),
+                earlier.iter().chain(taken).any(|one| one.version == self.version),
                 "この版は二つあります / this version is there twice",
             ),
             (
@@ -229,10 +246,32 @@ mod tests {
         ] {
             let text = shipped.replacen(from, to, 1);
             assert_ne!(text, shipped, "{from}");
-            let error = ReleaseBook::parse("release.toml", &text).unwrap_err();
+            let error = read("release.toml", &text, &[]).unwrap_err();
             assert!(error.message.contains(expected), "{error}");
             assert!(error.line.abs_diff(line) <= 1, "{error}, and not line {line}");
         }
-        assert!(ReleaseBook::parse("release.toml", "rules = []").is_err());
+        assert!(read("release.toml", "rules = []", &[]).is_err());
+    }
+
+    #[test]
+    fn no_shipped_version_overrules_one_of_the_sites_own() {
+        let shipped = include_str!("../../prompts/rules/release.toml");
+        let own = |version: &str, from: &str| {
+            shipped
+                .replace("version = \"2021-02-25\"", &format!("version = \"{version}\""))
+                .replace("effective_from = \"2021-02-25\"", &format!("effective_from = \"{from}\""))
+                .split("[[rules]]")
+                .take(2)
+                .collect::<Vec<_>>()
+                .join("[[rules]]")
+        };
+        let book = ReleaseBook::with_shipped("own.toml", &own("市-1", "2022-01-01")).unwrap();
+        let on = |day| book.effective_on(day).map(|rules| rules.version.as_str());
+        assert_eq!(on(date(2021, 12, 31)), Some("2021-02-25"));
+        assert_eq!(on(date(2022, 1, 1)), Some("市-1"));
+        assert_eq!(on(date(2026, 11, 26)), Some("市-1"), "that of 2022-09-07 is shipped only");
+        let error = ReleaseBook::with_shipped("own.toml", &own("2022-09-07", "2026-01-01"));
+        let error = error.unwrap_err();
+        assert!(error.message.contains("twice") && error.file == "own.toml", "{error}");
     }
 }

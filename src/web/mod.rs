@@ -43,10 +43,11 @@ use crate::base::{Clock, Private};
 use crate::campaign::Terms;
 use crate::campaign::terms::Stock;
 use crate::escalation::rule::RuleBook;
-use crate::ivr::{Questionnaire, Questionnaires};
+use crate::ivr::{Catalog, Questionnaire, Questionnaires};
 use crate::prompt::Library;
 use crate::recording::Archive;
 use crate::registry::{Arrangement, Reach};
+use crate::release::ReleaseBook;
 use crate::store::{Store, StoreError, Within};
 use crate::web::auth::{Door, SecondFactor, oidc};
 use crate::web::tls::TlsListener;
@@ -104,6 +105,8 @@ pub struct Desk {
     pub questionnaires: Arc<Questionnaires>,
     /// When a human must act.
     pub rules: Arc<RuleBook>,
+    /// When an observation may end.
+    pub release_rules: Arc<ReleaseBook>,
     /// By which terms patients are called whose centre has no campaign, so that a plan can be shown
     /// before the worker makes it.
     pub terms: Arc<Terms>,
@@ -114,6 +117,24 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// A desk with all that is shipped, whose prompts are silence: to measure pages, and to test them.
+    ///
+    /// # Errors
+    /// None, as tests make sure.
+    pub fn silent(store: Store, clock: Clock, config: Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            store,
+            clock,
+            library: Arc::new(Library::silent(Catalog::embedded())),
+            questionnaires: Questionnaires::shipped(),
+            rules: Arc::new(RuleBook::shipped()?),
+            release_rules: Arc::new(ReleaseBook::shipped()?),
+            terms: Arc::new(Terms::shipped()),
+            archive: None,
+            config: Arc::new(config),
+        })
+    }
+
     /// What the terms of the centre's campaigns may name.
     async fn stock(&self, now: Timestamp, within: &Within<'_>) -> Result<Stock, StoreError> {
         within.stock(now, self.questionnaires.keys(), &self.rules).await

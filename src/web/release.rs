@@ -5,15 +5,14 @@ use jiff::Timestamp;
 use crate::base::clock::civil;
 use crate::base::id::PatientId;
 use crate::campaign::NewSlot;
-use crate::release::{ReleaseBook, ReleaseRules};
+use crate::release::ReleaseRules;
 use crate::store::{StoreError, Within};
 use crate::web::Desk;
 use crate::web::fault::Fault;
 
 /// The rules of the day.
-pub(super) fn rules(now: Timestamp) -> Result<ReleaseRules, Fault> {
-    let book = ReleaseBook::shipped().map_err(anyhow::Error::from)?;
-    book.effective_on(civil(now).date()).cloned().ok_or(Fault::NotFound)
+pub(super) fn rules(desk: &Desk, now: Timestamp) -> Result<&ReleaseRules, Fault> {
+    desk.release_rules.effective_on(civil(now).date()).ok_or(Fault::NotFound)
 }
 
 /// When a patient is told by telephone that it is over; `None` for one whom no machine may call.

@@ -3,16 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::Private;
 use mimamori::base::id::{ClinicId, HealthCenterId};
-use mimamori::campaign::Terms;
-use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaires};
-use mimamori::prompt::Library;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey};
 use mimamori::registry::audit::hex;
@@ -63,14 +58,8 @@ impl Console {
         let archive = Archive::open(&recordings::config(town.folder.path())).unwrap();
         record(&town, &archive).await;
         let desk = Desk {
-            store: town.store.clone(),
-            clock: town.clock.clone(),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
             archive: Some(archive),
-            config: Arc::new(config),
+            ..Desk::silent(town.store.clone(), town.clock.clone(), config).unwrap()
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

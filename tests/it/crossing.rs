@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -17,12 +16,9 @@ use jiff::{Timestamp, ToSpan};
 use mimamori::base::id::{AttemptId, CaseId, CenterKeyId, ClinicId, ImportBatchId};
 use mimamori::base::{Clock, Language, Now, Private};
 use mimamori::campaign::plan::Precedence;
-use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, Terms};
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind};
 use mimamori::escalation::case::FactSource;
-use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Deed, Fact, Priority};
-use mimamori::ivr::{Catalog, Questionnaires};
-use mimamori::prompt::Library;
 use mimamori::registry::audit::hex;
 use mimamori::registry::import::Reading;
 use mimamori::registry::{
@@ -420,16 +416,10 @@ impl World {
         }
         let instant = tokio::time::Instant::now().into_std();
         let now = Now { instant, timestamp: NOW() };
-        web::router(Desk {
-            store: self.store.clone(),
-            clock: Clock::new(move || now),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
-            archive: None,
-            config: Arc::new(web::Config::shipped()),
-        })
+        web::router(
+            Desk::silent(self.store.clone(), Clock::new(move || now), web::Config::shipped())
+                .unwrap(),
+        )
     }
 }
 

@@ -1,7 +1,6 @@
 //! 今日 and 健康状態一覧 as pages: who may see and do what, and what is never left blank.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,13 +10,10 @@ use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use mimamori::base::id::ClinicId;
 use mimamori::base::{Clock, Now};
-use mimamori::campaign::Terms;
 use mimamori::campaign::plan::Precedence;
 use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
 use mimamori::escalation::Priority;
-use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
-use mimamori::prompt::Library;
+use mimamori::ivr::{Answer, YesNo};
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Role, Staff};
 use mimamori::store::{
@@ -70,16 +66,9 @@ impl Desktop {
         let town = Town::new(database, n).await;
         let instant = tokio::time::Instant::now().into_std();
         let now = Now { instant, timestamp: at(NOON.0, NOON.1) };
-        let desk = Desk {
-            store: town.store.clone(),
-            clock: Clock::new(move || now),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
-            archive: None,
-            config: Arc::new(web::Config::shipped()),
-        };
+        let desk =
+            Desk::silent(town.store.clone(), Clock::new(move || now), web::Config::shipped())
+                .unwrap();
         let desktop = Self { pages: web::router(desk), town };
         for role in Role::ALL {
             desktop.sign_in(role, None).await;

@@ -15,10 +15,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use mimamori::base::{Clock, Now};
-use mimamori::campaign::{AttemptState, Terms};
-use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Answer, Catalog, Questionnaires};
-use mimamori::prompt::Library;
+use mimamori::campaign::AttemptState;
+use mimamori::ivr::Answer;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Role, Staff};
 use mimamori::store::{Dialing, SignedIn, Stage, Store};
@@ -134,16 +132,7 @@ async fn console(district: &District, n_nurses: usize) -> (Router, Vec<String>) 
         cookies.push(format!("__Host-mimamori=cookie{n}"));
     }
     let nine = || Now { instant: tokio::time::Instant::now().into_std(), timestamp: at(9, 0) };
-    let desk = Desk {
-        store: store.clone(),
-        clock: Clock::new(nine),
-        library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaires: Questionnaires::shipped(),
-        rules: Arc::new(RuleBook::shipped().unwrap()),
-        terms: Arc::new(Terms::shipped()),
-        archive: None,
-        config: Arc::new(web::Config::shipped()),
-    };
+    let desk = Desk::silent(store.clone(), Clock::new(nine), web::Config::shipped()).unwrap();
     (web::router(desk), cookies)
 }
 

@@ -5,7 +5,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::slice;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -16,11 +15,8 @@ use mimamori::base::id::{AttemptId, CaseId, PatientId};
 use mimamori::base::{Clock, Now};
 use mimamori::call::Disposition;
 use mimamori::campaign::SlotState;
-use mimamori::campaign::Terms;
-use mimamori::escalation::rule::RuleBook;
 use mimamori::escalation::{Deed, Outcome, Priority};
-use mimamori::ivr::{Answer, Catalog, Questionnaires};
-use mimamori::prompt::Library;
+use mimamori::ivr::Answer;
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey, View};
 use mimamori::registry::audit::hex;
@@ -73,14 +69,8 @@ impl Centre {
         let archive = Archive::open(&recordings::config(folder.path())).unwrap();
         record(&district, &archive, attempt).await;
         let desk = Desk {
-            store: store.clone(),
-            clock: ten_past_nine(),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
             archive: Some(archive),
-            config: Arc::new(web::Config::shipped()),
+            ..Desk::silent(store.clone(), ten_past_nine(), web::Config::shipped()).unwrap()
         };
         Self {
             patient,

@@ -17,7 +17,6 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{ClinicId, HealthCenterId, PatientId, StaffId};
 use mimamori::base::{Clock, Language, Now, Private, address};
 use mimamori::call::{Completion, Respondent};
-use mimamori::campaign::Terms;
 use mimamori::campaign::pacing::Limits;
 use mimamori::campaign::{SlotState, Window, slots_on};
 use mimamori::escalation::Priority;
@@ -66,16 +65,12 @@ impl Office {
         let instant = tokio::time::Instant::now().into_std();
         let now = Arc::new(Mutex::new(Now { instant, timestamp: at(10, 30) }));
         let shared = Arc::clone(&now);
-        let desk = Desk {
-            store: store.clone(),
-            clock: Clock::new(move || *shared.lock().unwrap()),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
-            archive: None,
-            config: Arc::new(Config { key: Some([9; 32].into()), ..Config::shipped() }),
-        };
+        let desk = Desk::silent(
+            store.clone(),
+            Clock::new(move || *shared.lock().unwrap()),
+            Config { key: Some([9; 32].into()), ..Config::shipped() },
+        )
+        .unwrap();
         let center = save_center(&store, "minato", "みなと保健所").await;
         let other = save_center(&store, "kita", "きた保健所").await;
         let router = web::router(desk.clone());

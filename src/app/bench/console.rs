@@ -4,7 +4,6 @@
 //! queries, audit, drawing. Only the network is left out.
 
 use std::io::{Write, stdout};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -18,10 +17,6 @@ use tower::ServiceExt;
 use crate::app::bench::{Place, center, print};
 use crate::app::{clock, open_store};
 use crate::base::{Clock, Private, address};
-use crate::campaign::Terms;
-use crate::escalation::rule::RuleBook;
-use crate::ivr::{Catalog, Questionnaires};
-use crate::prompt::Library;
 use crate::registry::audit::hex;
 use crate::registry::{Actor, AuditEntry, ConsoleLanguage, Role, Scope, Staff};
 use crate::store::{SignedIn, Stage, Store};
@@ -201,14 +196,5 @@ async fn console(store: &Store, clock: &Clock, scope: Scope) -> anyhow::Result<R
         session_timeout: Duration::from_hours(24),
         ..web::Config::shipped()
     };
-    Ok(web::router(Desk {
-        store: store.clone(),
-        clock: clock.clone(),
-        library: Arc::new(Library::silent(Catalog::embedded())),
-        questionnaires: Questionnaires::shipped(),
-        rules: Arc::new(RuleBook::shipped()?),
-        terms: Arc::new(Terms::shipped()),
-        archive: None,
-        config: Arc::new(config),
-    }))
+    Ok(web::router(Desk::silent(store.clone(), clock.clone(), config)?))
 }

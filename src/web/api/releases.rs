@@ -138,12 +138,12 @@ async fn list(
 ) -> Result<axum::Json<All>, Problem> {
     client.must(Right::SeeHealth)?;
     let within = desk.store.within(client.scope()?);
-    let rules = release::rules(client.now)?;
-    let people = within.convalescents(client.now, &rules, LIMIT).await?;
+    let rules = release::rules(&desk, client.now)?;
+    let people = within.convalescents(client.now, rules, LIMIT).await?;
     let mut entry = client.audit("release.viewed");
     entry.detail = format!("api {}", people.len());
     desk.store.audit(client.now, &entry).await?;
-    Ok(axum::Json(All { items: people.iter().map(|one| ProposalOut::new(&rules, one)).collect() }))
+    Ok(axum::Json(All { items: people.iter().map(|one| ProposalOut::new(rules, one)).collect() }))
 }
 
 /// What the rules propose about one patient.
@@ -164,9 +164,9 @@ async fn one(
 
 async fn shown(desk: &Desk, client: &Client, patient: PatientId) -> Result<ProposalOut, Problem> {
     let within = desk.store.within(client.scope()?);
-    let rules = release::rules(client.now)?;
-    let found = within.convalescent(client.now, &rules, patient).await?;
-    Ok(ProposalOut::new(&rules, &found.ok_or_else(|| Problem::new("not-found"))?))
+    let rules = release::rules(desk, client.now)?;
+    let found = within.convalescent(client.now, rules, patient).await?;
+    Ok(ProposalOut::new(rules, &found.ok_or_else(|| Problem::new("not-found"))?))
 }
 
 /// Decides, in the name of the token's owner. The rules are asked again.
@@ -195,14 +195,14 @@ async fn decide(
         reason => given::text("/reason", reason, 500)?,
     };
     let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
-    let rules = release::rules(client.now)?;
+    let rules = release::rules(&desk, client.now)?;
     let farewell = if given.farewell {
         release::farewell(&desk, &within, client.now, patient).await?
     } else {
         None
     };
     let decided = (decision, reason.as_str(), farewell.as_ref());
-    match within.decide_release(client.now, by, patient, &rules, decided).await? {
+    match within.decide_release(client.now, by, patient, rules, decided).await? {
         Ok(_) => Ok(axum::http::StatusCode::NO_CONTENT),
         Err(NotDecided::NoReason) => Err(Problem::field(
             "/reason",

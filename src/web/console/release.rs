@@ -48,9 +48,9 @@ fn may_decide(viewer: &Viewer) -> bool {
 async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault> {
     viewer.must(Right::SeeHealth)?;
     let today = civil(viewer.now).date();
-    let rules = release::rules(viewer.now)?;
+    let rules = release::rules(&desk, viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
-    let people = within.convalescents(viewer.now, &rules, LIMIT).await?;
+    let people = within.convalescents(viewer.now, rules, LIMIT).await?;
     let (n_undated, undated) = within.without_day_zero(today, UNDATED).await?;
     let (candidates, others): (Vec<_>, Vec<_>) =
         people.iter().partition(|one| one.proposal.is_candidate());
@@ -60,7 +60,7 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
 
     let say = |ja, en| viewer.say(ja, en);
     let body = html! {
-        (terms(&viewer, &rules))
+        (terms(&viewer, rules))
         p.row role="status" {
             span { (say("候補", "candidates")) " " strong data-count="candidates" { (candidates.len()) } }
             span { (say("まだの方", "not yet")) " " strong data-count="others" { (others.len()) } }
@@ -68,10 +68,10 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
         }
         h2 { (say("候補(保健所の確認待ち)", "Candidates (to be confirmed)")) }
         @if candidates.is_empty() { (ui::empty(say("いま候補の方はいません。", "Nobody for now."))) }
-        @for one in &candidates { (card(&viewer, &rules, one)) }
+        @for one in &candidates { (card(&viewer, rules, one)) }
         @if !others.is_empty() {
             h2 { (say("日数は過ぎたが、まだ条件を満たさない方", "Enough days, but something is in the way")) }
-            @for one in &others { (card(&viewer, &rules, one)) }
+            @for one in &others { (card(&viewer, rules, one)) }
         }
         @if people.len() >= LIMIT as usize {
             p.notice { (say(
@@ -303,7 +303,7 @@ async fn decide(
         ));
     }
     let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
-    let rules = release::rules(viewer.now)?;
+    let rules = release::rules(&desk, viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let by = viewer.staff.id;
     let farewell = match form.farewell.as_str() {
@@ -311,7 +311,7 @@ async fn decide(
         _ => None,
     };
     let decided = (decision, reason.as_str(), farewell.as_ref());
-    let decided = within.decide_release(viewer.now, by, patient, &rules, decided).await?;
+    let decided = within.decide_release(viewer.now, by, patient, rules, decided).await?;
     match (decided, decision) {
         (Ok(_), Decision::Released) => Ok(done(
             "/release",

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,10 +15,8 @@ use mimamori::base::clock::timestamp;
 use mimamori::base::id::{HealthCenterId, ImportBatchId, PatientId};
 use mimamori::base::{Clock, Now};
 use mimamori::campaign::plan::Precedence;
-use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState, Terms};
-use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaires};
-use mimamori::prompt::Library;
+use mimamori::campaign::{NewSlot, PlannedAttempt, SlotKind, SlotState};
+use mimamori::ivr::Questionnaires;
 use mimamori::registry::audit::hex;
 use mimamori::registry::{Actor, AuditEntry, HealthCenter, Role, Scope, Staff};
 use mimamori::store::{
@@ -98,16 +95,7 @@ impl Office {
         let store = Store::open(url, [7; 32]).await.unwrap();
         let home = centre(&store, "minato").await;
         let other = centre(&store, "yama").await;
-        let desk = Desk {
-            store,
-            clock: Clock::new(ten_o_clock),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::shipped().unwrap()),
-            terms: Arc::new(Terms::shipped()),
-            archive: None,
-            config: Arc::new(web::Config::shipped()),
-        };
+        let desk = Desk::silent(store, Clock::new(ten_o_clock), web::Config::shipped()).unwrap();
         Self { desk, home, other, _folder: folder }
     }
 

@@ -23,10 +23,6 @@ use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private, address};
-use mimamori::campaign::Terms;
-use mimamori::escalation::rule::RuleBook;
-use mimamori::ivr::{Catalog, Questionnaires};
-use mimamori::prompt::Library;
 use mimamori::registry::{
     Actor, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Reach, Role, Staff,
 };
@@ -69,16 +65,8 @@ impl Office {
         let shared = Arc::clone(&now);
         let mut config = Config { key: Some([9; 32].into()), ..Config::shipped() };
         configure(&mut config);
-        let desk = Desk {
-            store: store.clone(),
-            clock: Clock::new(move || *shared.lock().unwrap()),
-            library: Arc::new(Library::silent(Catalog::embedded())),
-            questionnaires: Questionnaires::shipped(),
-            rules: Arc::new(RuleBook::with_shipped(Vec::new()).unwrap()),
-            terms: Arc::new(Terms::shipped()),
-            archive: None,
-            config: Arc::new(config),
-        };
+        let desk = Desk::silent(store.clone(), Clock::new(move || *shared.lock().unwrap()), config)
+            .unwrap();
         let center = HealthCenter {
             id: store.mint(at(0, 0)),
             code: "minato".to_owned(),
