@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use crate::base::{PhoneNumber, Private};
 use crate::sim::patient::{Role, Seen};
-use crate::sim::persona::Persona;
+use crate::sim::persona::{Persona, Temper};
 
 /// Somebody at a telephone.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Call {
 pub struct Directory {
     residents: HashMap<PhoneNumber, Resident>,
     /// Those who share a telephone with its resident.
-    housemates: HashMap<PhoneNumber, Vec<Private<(i8, i8)>>>,
+    housemates: HashMap<PhoneNumber, Vec<(Private<(i8, i8)>, Temper)>>,
     log: Mutex<Log>,
 }
 
@@ -59,14 +59,16 @@ impl Directory {
     }
 
     /// Others share a telephone, and take it in this order when they are asked for: month and day of
-    /// birth of each. They answer as the resident does.
+    /// birth, and temper, of each. They are as ill as the resident is.
     #[must_use]
     pub fn shared(
         mut self,
         number: PhoneNumber,
-        births: impl IntoIterator<Item = (i8, i8)>,
+        housemates: impl IntoIterator<Item = ((i8, i8), Temper)>,
     ) -> Self {
-        self.housemates.insert(number, births.into_iter().map(Private::new).collect());
+        let housemates = housemates.into_iter();
+        let housemates = housemates.map(|(birth, temper)| (Private::new(birth), temper));
+        self.housemates.insert(number, housemates.collect());
         self
     }
 

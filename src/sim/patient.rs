@@ -42,7 +42,7 @@ pub struct Role {
     /// Month and day of the patient's birth.
     pub birth: Private<(i8, i8)>,
     /// Of those who share the telephone, in turn.
-    pub housemates: Vec<Private<(i8, i8)>>,
+    pub housemates: Vec<(Private<(i8, i8)>, Temper)>,
     /// The day of the episode, 0 for the first.
     pub day: i32,
     /// The number of the call on this day, 1 for the first.
@@ -305,7 +305,7 @@ impl Callee {
         if self.role.housemates.is_empty() {
             return self.schedule(now + Duration::from_secs(1), Output::HangUp);
         }
-        self.role.birth = self.role.housemates.remove(0);
+        (self.role.birth, self.role.persona.temper) = self.role.housemates.remove(0);
         self.questions.clear();
         self.tries.clear();
     }

@@ -20,9 +20,9 @@ use mimamori::registry::{Arrangement, Episode, Patient, PhoneRole};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::directory::{Directory, Resident};
 use mimamori::sim::district::{self, District};
-use mimamori::sim::{SharedRepertoire, SipCarrier, Taught, VirtualCarrier, carrier};
-use mimamori::store::{AttemptOfDay, Claimant, Store, StoreError};
-use mimamori::tape::{Keep, Policy, State};
+use mimamori::sim::{SharedRepertoire, SipCarrier, Taught, Temper, VirtualCarrier, carrier};
+use mimamori::store::{AttemptOfDay, CaseFilter, Claimant, Store, StoreError};
+use mimamori::tape::{Keep, Policy, Scope, State};
 use mimamori::trunk::Trunk;
 use mimamori::trunk::media::{self, Engine};
 use mimamori::worker::{self, Progress, Recordings, Road};
@@ -277,8 +277,9 @@ async fn who_was_not_heard_waits_and_nothing_counts(database: Database) {
     assert_eq!((own.len(), own[0].continues), (1, None), "a call of their own");
 }
 
-/// Walks the road from 9:20 to 10:10 with the couple at one telephone.
-async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
+/// Walks the road from 9:20 to 10:10 with the couple at one telephone; the other one takes it too, if
+/// there is a temper.
+async fn morning(other: Option<Temper>) -> (Couple, Arc<Directory>) {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("household.sqlite");
     let store = Store::open_in_virtual_time(database.to_str().unwrap(), [1; 32]).await.unwrap();
@@ -290,13 +291,16 @@ async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
     let persona = people(1).households.remove(0).persona;
     let resident = Resident { persona, birth: birth(0).into(), first_day: DAY };
     let mut directory = Directory::new([(couple.number.clone(), resident)]);
-    if shares {
-        directory = directory.shared(couple.number.clone(), [birth(1)]);
+    if let Some(temper) = other {
+        directory = directory.shared(couple.number.clone(), [(birth(1), temper)]);
     }
+    let archive = Archive::open(&recordings::config(folder.path())).unwrap();
+    let recorder = Recorder::start(&archive).unwrap();
+    let policy = Policy { keep: Keep::None, keep_days: 30 };
     let directory = Arc::new(directory);
     let clock = starting_at(at(9, 20));
     let road = Arc::new(Road {
-        recordings: None,
+        recordings: Some(Recordings { archive, recorder, policy }),
         store: store.clone(),
         carrier: Arc::new(VirtualCarrier::new(Arc::clone(&directory), clock.clone())),
         library: Arc::new(Library::silent(Catalog::embedded())),
@@ -323,7 +327,7 @@ async fn morning(shares: bool) -> (Couple, Arc<Directory>) {
 
 #[tokio::test(start_paused = true)]
 async fn two_who_share_a_telephone_are_asked_in_one_call() {
-    let (couple, directory) = morning(true).await;
+    let (couple, directory) = morning(Some(Temper::Prompt)).await;
     let calls = directory.calls();
     assert_eq!(calls.len(), 1, "{calls:?}");
     let heard: Vec<&str> = calls[0].seen.heard.iter().map(String::as_str).collect();
@@ -351,7 +355,7 @@ async fn two_who_share_a_telephone_are_asked_in_one_call() {
 
 #[tokio::test(start_paused = true)]
 async fn if_the_line_drops_the_next_one_gets_a_call_of_their_own() {
-    let (couple, directory) = morning(false).await;
+    let (couple, directory) = morning(None).await;
     let calls = directory.calls();
     assert!(calls[0].seen.heard.iter().any(|it| it.starts_with("next_person")));
     assert!(calls.len() > 1, "{} calls", calls.len());
@@ -361,6 +365,21 @@ async fn if_the_line_drops_the_next_one_gets_a_call_of_their_own() {
     assert_eq!(second.number, 1, "what dropped was no attempt");
     let spacing = second.dialed_at.unwrap().duration_since(calls[0].ended_at);
     assert!(spacing.as_secs() >= 170, "the number was left alone: {spacing:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_next_one_says_who_presses_no_key_is_kept() {
+    let (couple, directory) = morning(Some(Temper::Talks)).await;
+    let heard = &directory.calls()[0].seen.heard;
+    assert!(heard.iter().any(|label| label.starts_with("next_person")), "{heard:?}");
+    let second = couple.attempt(1).await.attempt;
+    assert_eq!(second.state, AttemptState::Done, "not put back: {heard:?}");
+    assert_eq!(second.completion, Some(Completion::NoInput), "a voice is no report");
+    let recording = couple.store.recording_of(second.id).await.unwrap().expect("the message");
+    assert_eq!(recording.scope, Scope::Message);
+    let cases = couple.store.cases(CaseFilter::Unresolved).await.unwrap();
+    let to_hear = cases.iter().filter(|one| one.case.patient == couple.patients[1].0.id);
+    assert_eq!(to_hear.count(), 1, "somebody must listen to it");
 }
 
 /// Over SIP and RTP: a test call, and then the couple in one call, each on a tape of their own.
@@ -381,7 +400,8 @@ async fn the_wire_carries_a_test_call_and_a_call_that_goes_on() {
     let resident = Resident { persona, birth: birth(0).into(), first_day: DAY };
     let staff: PhoneNumber = "090-8765-4321".parse().unwrap();
     let telephones = [(couple.number.clone(), resident.clone()), (staff.clone(), resident)];
-    let directory = Directory::new(telephones).shared(couple.number.clone(), [birth(1)]);
+    let directory =
+        Directory::new(telephones).shared(couple.number.clone(), [(birth(1), persona.temper)]);
     let directory = Arc::new(directory);
     let clock = starting_at(at(9, 31));
     let repertoire = SharedRepertoire::default();
