@@ -700,8 +700,9 @@ async fn load(
     );
     const CASE: &str = "select k.id from escalation_case k \
         where k.patient_id = $1 and k.state in ('open', 'acknowledged')";
+    // By the patient: a day that PostgreSQL has not counted yet would look empty to it, and be searched.
     const SETTLED: &str = "select s.date, s.number from slot s where s.patient_id = $1 \
-        and s.date >= $2 and s.state not in ('due', 'in_progress')";
+        and s.date || '' >= $2 and s.state not in ('due', 'in_progress')";
     let attempt = sqlx::query(ATTEMPT)
         .bind(candidate.attempt.to_string())
         .fetch_one(&mut *connection)

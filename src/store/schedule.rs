@@ -92,7 +92,20 @@ impl Store {
         for batch in new.chunks(BATCH) {
             opened += self.open_batch(now, batch).await?;
         }
+        if new.len() >= BATCH && self.dialect == Dialect::Postgres {
+            self.count_dates().await?;
+        }
         Ok(opened)
+    }
+
+    /// Lets PostgreSQL count the slots of each day again. A day that it has not counted looks empty to
+    /// it, and the whole of it would be searched for each patient: it counts by itself only after
+    /// days, beside a year of them.
+    async fn count_dates(&self) -> Result<(), StoreError> {
+        const COUNT: &str = "analyze slot (date)";
+        let mut session = self.write().await?;
+        sqlx::query(COUNT).execute(session.connection()).await?;
+        session.commit(&[]).await
     }
 
     /// The slots of those days that are there: every half minute all are asked for again, and

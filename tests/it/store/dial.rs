@@ -228,7 +228,7 @@ async fn the_claim_walks_along_an_index(database: Database) {
         ))
         .await;
     let lines = district.store.explain_claim(at(9, 0)).await.unwrap();
-    let plan = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let plan = lines.join("\n") + "\n";
     insta::assert_snapshot!(database.named("plan_of_claim"), database.walks(&lines));
     // Along what is due, attempts or slots, past the few calls that are under way.
     assert!(plan.contains("attempt_due") || plan.contains("slot_due"), "{plan}");
