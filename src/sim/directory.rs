@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::base::{PhoneNumber, Private};
-use crate::sim::patient::{Role, Seen};
+use crate::sim::patient::{Housemate, Role, Seen};
 use crate::sim::persona::{Persona, Temper};
 
 /// Somebody at a telephone.
@@ -39,7 +39,7 @@ pub struct Call {
 pub struct Directory {
     residents: HashMap<PhoneNumber, Resident>,
     /// Those who share a telephone with its resident.
-    housemates: HashMap<PhoneNumber, Vec<(Private<(i8, i8)>, Temper)>>,
+    housemates: HashMap<PhoneNumber, Vec<Housemate>>,
     log: Mutex<Log>,
 }
 
@@ -67,7 +67,8 @@ impl Directory {
         housemates: impl IntoIterator<Item = ((i8, i8), Temper)>,
     ) -> Self {
         let housemates = housemates.into_iter();
-        let housemates = housemates.map(|(birth, temper)| (Private::new(birth), temper));
+        let housemates =
+            housemates.map(|(birth, temper)| Housemate { birth: Private::new(birth), temper });
         self.housemates.insert(number, housemates.collect());
         self
     }

@@ -42,11 +42,20 @@ pub struct Role {
     /// Month and day of the patient's birth.
     pub birth: Private<(i8, i8)>,
     /// Of those who share the telephone, in turn.
-    pub housemates: Vec<(Private<(i8, i8)>, Temper)>,
+    pub housemates: Vec<Housemate>,
     /// The day of the episode, 0 for the first.
     pub day: i32,
     /// The number of the call on this day, 1 for the first.
     pub nth_call: u32,
+}
+
+/// Somebody else at the same telephone, who is as ill as its resident.
+#[derive(Clone, Debug)]
+pub struct Housemate {
+    /// Month and day of birth.
+    pub birth: Private<(i8, i8)>,
+    /// How they behave at the telephone.
+    pub temper: Temper,
 }
 
 /// What the line tells a [`Callee`].
@@ -305,7 +314,8 @@ impl Callee {
         if self.role.housemates.is_empty() {
             return self.schedule(now + Duration::from_secs(1), Output::HangUp);
         }
-        (self.role.birth, self.role.persona.temper) = self.role.housemates.remove(0);
+        let Housemate { birth, temper } = self.role.housemates.remove(0);
+        (self.role.birth, self.role.persona.temper) = (birth, temper);
         self.questions.clear();
         self.tries.clear();
     }
