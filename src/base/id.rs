@@ -121,9 +121,10 @@ ids! {
     ReleaseDecisionId "release decision",
 }
 
-/// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed. Those of one
-/// millisecond follow one another at random distances (§6.2, method 2), so that what is written
-/// together lies together in an index.
+/// Makes ids of UUID version 7 (RFC 9562 §5.7): they sort by time and cannot be guessed.
+///
+/// Those of one millisecond follow one another at random distances (§6.2, method 2), so that what is
+/// written together lies together in an index.
 #[derive(Debug)]
 pub struct Minter {
     rng: StdRng,
