@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use crate::app::{Configured, clock, open_store};
+use crate::app::{Configured, clock, house, open_store};
 use crate::base::clock::civil;
 use crate::campaign::Campaign;
 use crate::campaign::programme::Action;
@@ -81,9 +81,15 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
                 writeln!(stdout(), "{}", serde_json::to_string_pretty(&*version.terms)?)?;
             }
         }
-        What::Start(act) => self::act(&within, now, Action::Start, &act).await?,
+        What::Start(act) => {
+            can_begin(&options.configured, &find(&within, now, &act.name).await?)?;
+            self::act(&within, now, Action::Start, &act).await?;
+        }
         What::Pause(act) => self::act(&within, now, Action::Pause, &act).await?,
-        What::Resume(act) => self::act(&within, now, Action::Resume, &act).await?,
+        What::Resume(act) => {
+            can_begin(&options.configured, &find(&within, now, &act.name).await?)?;
+            self::act(&within, now, Action::Resume, &act).await?;
+        }
         What::End(act) => self::act(&within, now, Action::End, &act).await?,
         What::Discard(named) => discard(&within, now, &named.name).await?,
     }
@@ -146,6 +152,16 @@ async fn discard(within: &Within<'_>, now: Timestamp, name: &str) -> anyhow::Res
     };
     writeln!(stdout(), "{name}: {what}")?;
     Ok(())
+}
+
+/// What the campaign asks must be there, where the settings say what is.
+fn can_begin(configured: &Configured, campaign: &Campaign) -> anyhow::Result<()> {
+    let known = house::known_questionnaires(configured)?;
+    let (Some(known), Some(version)) = (known, &campaign.version) else { return Ok(()) };
+    match version.terms.cannot_begin(known.keys()) {
+        Some(fault) => bail!("{} / {}", fault.ja, fault.en),
+        None => Ok(()),
+    }
 }
 
 async fn act(within: &Within<'_>, now: Timestamp, action: Action, act: &Act) -> anyhow::Result<()> {

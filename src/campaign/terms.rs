@@ -307,8 +307,8 @@ impl Terms {
 
     /// Why calls by these terms cannot begin, and what to do; `None` if they can. Rules that are gone
     /// are replaced, and hold back nobody.
-    pub fn cannot_begin(&self, stock: &Stock) -> Option<Bilingual> {
-        let (asked, known) = (&self.questionnaire, &stock.questionnaires);
+    pub fn cannot_begin(&self, known: &[String]) -> Option<Bilingual> {
+        let asked = &self.questionnaire;
         (!known.contains(asked)).then(|| {
             Bilingual::composed(
                 format!(

@@ -2,6 +2,7 @@
 //! closures, asked over HTTP as a browser asks, on both databases.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
+use std::fs;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -591,6 +592,10 @@ async fn campaigns_are_seen_and_stopped_at_the_command_line() {
     };
     store.save_health_center(at(0, 0), &center).await.unwrap();
     store.ensure_campaigns(at(0, 0), &Terms::shipped()).await.unwrap();
+    let other = HealthCenter { id: store.mint(at(0, 0)), code: "yama".to_owned(), ..center };
+    store.save_health_center(at(0, 0), &other).await.unwrap();
+    let asks_what_is_gone = Terms { questionnaire: "own@1".to_owned(), ..Terms::shipped() };
+    store.ensure_campaigns(at(0, 0), &asks_what_is_gone).await.unwrap();
     store.close().await;
 
     let list = host.good(&["campaign", "--center", "minato", "list"]);
@@ -615,6 +620,12 @@ async fn campaigns_are_seen_and_stopped_at_the_command_line() {
     assert!(
         host.good(&["campaign", "--center", "minato", "resume", "健康観察"]).contains("running")
     );
+    host.good(&["campaign", "--center", "yama", "pause", "健康観察", "--reason", "点検"]);
+    let settings = "[[health_center]]\ncode = \"yama\"\nname = \"やま保健所\"\n\
+        kana = \"ヤマホケ'ンジョ\"\ndesk_phone = \"03-0000-0000\"\n";
+    fs::write(host.file().join("mimamori.toml"), settings).unwrap();
+    let told = host.bad(&["campaign", "--center", "yama", "resume", "健康観察"]);
+    assert!(told.contains("cannot begin without the questionnaire own@1"), "{told}");
     let chain = host.good(&["audit", "export"]);
     assert!(chain.contains("\"campaign.paused\"") && chain.contains("\"campaign.resumed\""));
 }

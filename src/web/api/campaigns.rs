@@ -173,11 +173,10 @@ async fn act(
     let within = desk.store.within(client.scope()?);
     let campaign = within.campaign(client.now, id).await?;
     given::must_mean(&headers, &CampaignOut::new(&campaign))?;
-    if let (Action::Start | Action::Resume, Some(version)) = (action, &campaign.version) {
-        let stock = desk.stock(client.now, &within).await?;
-        if let Some(fault) = version.terms.cannot_begin(&stock) {
-            return Err(Problem::field("/action", fault));
-        }
+    if let (Action::Start | Action::Resume, Some(version)) = (action, &campaign.version)
+        && let Some(fault) = version.terms.cannot_begin(desk.questionnaires.keys())
+    {
+        return Err(Problem::field("/action", fault));
     }
     let mut entry = client.audit(action.done());
     entry.detail = format!("api {reason}");

@@ -296,9 +296,9 @@ async fn act(
     }
     if matches!(action, Action::Start | Action::Resume) {
         let campaign = within.campaign(viewer.now, id).await?;
-        let stock = desk.stock(viewer.now, &within).await?;
-        let version = campaign.version.as_ref();
-        if let Some(fault) = version.and_then(|version| version.terms.cannot_begin(&stock)) {
+        let terms = campaign.version.as_ref().map(|version| &version.terms);
+        if let Some(fault) = terms.and_then(|terms| terms.cannot_begin(desk.questionnaires.keys()))
+        {
             return Err(Fault::Conflict(fault));
         }
     }
