@@ -16,9 +16,11 @@ use crate::campaign::retry::SPACING;
 use crate::campaign::terms::Rest;
 use crate::campaign::{Attempt, Book, NewSlot, PlannedAttempt, Slot, SlotState};
 use crate::registry::{Arrangement, Episode, HealthCenter, Patient};
+use crate::store::health::{id_list, pick};
 use crate::store::pause::{PAUSED, held_slots, pauses_from};
 use crate::store::registry::{
-    center_of, episode_by_id, episodes_on, health_centers, patient, patients_on,
+    center_of, episode, episodes_on, fold_patients, health_centers, patients_on, select_episodes,
+    select_patients,
 };
 use crate::store::row::{self, Fields, millis, select_attempts, select_slots};
 use crate::store::{Dialect, Store, StoreError, Topic};
@@ -215,29 +217,29 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        let slots: Vec<Slot> = rows.iter().map(row::slot).collect::<Result<_, _>>()?;
         let centers = health_centers(connection).await?;
         let emergencies = emergencies(connection, now - LATELY).await?;
         let held = held_slots(connection, civil(now).date()).await?;
-        let mut slots = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let slot = row::slot(row)?;
-            let patient = patient(connection, slot.patient).await?;
-            let health_center = center_of(&centers, &patient)?;
-            let attempts = attempts_at(connection, slot.id).await?;
-            let emergency_at = emergencies.get(&slot.patient).copied();
-            let is_held = held.contains(&slot.id);
-            let arrangement = episode_by_id(connection, slot.episode).await?.arrangement;
-            slots.push(SlotToPlan {
-                slot,
+        let patients = patients_of(self.dialect, connection, &slots).await?;
+        let mut attempts = attempts_at_all(self.dialect, connection, &slots).await?;
+        let episodes = episodes_of(self.dialect, connection, &slots).await?;
+        let to_plan = slots.into_iter().map(|slot| {
+            let patient = patients.get(&slot.patient).cloned();
+            let patient = patient.ok_or(StoreError::NotFound { what: "patient" })?;
+            let episode = episodes.get(&slot.episode);
+            let episode = episode.ok_or(StoreError::NotFound { what: "episode" })?;
+            Ok(SlotToPlan {
+                health_center: center_of(&centers, &patient)?,
+                attempts: attempts.remove(&slot.id).unwrap_or_default(),
+                emergency_at: emergencies.get(&slot.patient).copied(),
+                is_held: held.contains(&slot.id),
+                arrangement: episode.arrangement.clone(),
                 patient,
-                health_center,
-                attempts,
-                emergency_at,
-                is_held,
-                arrangement,
-            });
-        }
-        Ok(slots)
+                slot,
+            })
+        });
+        to_plan.collect()
     }
 
     /// When a due slot begins or ends next; in the past if one has ended that
@@ -477,6 +479,60 @@ pub(super) async fn attempts_at(
     const OF_SLOT: &str = select_attempts!("where a.slot_id = $1 order by a.number");
     let rows = sqlx::query(OF_SLOT).bind(slot.to_string()).fetch_all(connection).await?;
     rows.iter().map(row::attempt).collect()
+}
+
+/// All attempts at these slots, those of each by number.
+async fn attempts_at_all(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+    slots: &[Slot],
+) -> Result<HashMap<SlotId, Vec<Attempt>>, StoreError> {
+    const OF_SLOTS: [&str; 2] = [
+        select_attempts!("where a.slot_id in (select value from json_each($1)) order by a.number"),
+        select_attempts!(
+            "where a.slot_id = any (array(select json_array_elements_text($1::json))) \
+             order by a.number"
+        ),
+    ];
+    let ids = id_list(slots.iter().map(|slot| slot.id));
+    let rows = sqlx::query(pick(dialect, OF_SLOTS)).bind(ids).fetch_all(connection).await?;
+    let mut attempts: HashMap<SlotId, Vec<Attempt>> = HashMap::new();
+    for row in &rows {
+        let attempt = row::attempt(row)?;
+        attempts.entry(attempt.slot).or_default().push(attempt);
+    }
+    Ok(attempts)
+}
+
+/// The patients of these slots.
+async fn patients_of(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+    slots: &[Slot],
+) -> Result<HashMap<PatientId, Patient>, StoreError> {
+    const BY_ID: [&str; 2] = [
+        select_patients!("where p.id in (select value from json_each($1))"),
+        select_patients!("where p.id = any (array(select json_array_elements_text($1::json)))"),
+    ];
+    let ids = id_list(slots.iter().map(|slot| slot.patient));
+    let rows = sqlx::query(pick(dialect, BY_ID)).bind(ids).fetch_all(connection).await?;
+    Ok(fold_patients(&rows)?.into_iter().map(|patient| (patient.id, patient)).collect())
+}
+
+/// The episodes of these slots.
+async fn episodes_of(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+    slots: &[Slot],
+) -> Result<HashMap<EpisodeId, Episode>, StoreError> {
+    const BY_ID: [&str; 2] = [
+        select_episodes!("where e.id in (select value from json_each($1))"),
+        select_episodes!("where e.id = any (array(select json_array_elements_text($1::json)))"),
+    ];
+    let ids = id_list(slots.iter().map(|slot| slot.episode));
+    let rows = sqlx::query(pick(dialect, BY_ID)).bind(ids).fetch_all(connection).await?;
+    let episodes = rows.iter().map(|row| episode(row).map(|episode| (episode.id, episode)));
+    episodes.collect()
 }
 
 /// When patients last gave an answer of the highest priority, since then.

@@ -18,6 +18,8 @@ mod saved_view;
 mod shown;
 mod status;
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use sqlx::AnyConnection;
@@ -60,9 +62,9 @@ pub(super) fn pick<T>(dialect: Dialect, [sqlite, postgres]: [T; 2]) -> T {
     }
 }
 
-/// The ids as the statements of [`of_patients`] take them.
-pub(super) fn id_list<'a>(patients: impl IntoIterator<Item = &'a PatientId>) -> String {
-    let quoted: Vec<String> = patients.into_iter().map(|id| format!("\"{id}\"")).collect();
+/// Ids as statements like those of [`of_patients`] take them.
+pub(super) fn id_list(ids: impl IntoIterator<Item: Display>) -> String {
+    let quoted: Vec<String> = ids.into_iter().map(|id| format!("\"{id}\"")).collect();
     format!("[{}]", quoted.join(","))
 }
 
