@@ -35,6 +35,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0028_slot_due.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0029_first_password_ends.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0030_deleted.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0031_slot_due_order.sql")),
         ]
     };
 }
@@ -69,6 +70,7 @@ const NAMES: &[(i64, &str)] = &[
     (28, "slot_due"),
     (29, "first_password_ends"),
     (30, "deleted"),
+    (31, "slot_due_order"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

@@ -95,16 +95,16 @@ impl Store {
             opened += self.open_batch(now, batch).await?;
         }
         if new.len() >= BATCH && self.dialect == Dialect::Postgres {
-            self.count_dates().await?;
+            self.count_slots().await?;
         }
         Ok(opened)
     }
 
-    /// Lets PostgreSQL count the slots of each day again. A day that it has not counted looks empty to
-    /// it, and the whole of it would be searched for each patient: it counts by itself only after
-    /// days, beside a year of them.
-    async fn count_dates(&self) -> Result<(), StoreError> {
-        const COUNT: &str = "analyze slot (date)";
+    /// Lets PostgreSQL count the slots again. A day that it has not counted looks empty to it, and the
+    /// whole of it would be searched for each patient: it counts by itself only after days, beside a
+    /// year of them.
+    async fn count_slots(&self) -> Result<(), StoreError> {
+        const COUNT: &str = "analyze slot";
         let mut session = self.write().await?;
         sqlx::query(COUNT).execute(session.connection()).await?;
         session.commit(&[]).await
@@ -181,14 +181,15 @@ impl Store {
         book: &Book,
         limit: u32,
     ) -> Result<Vec<SlotToPlan>, StoreError> {
+        // In the order of the index of what is due: a plus hides that of its ends.
         const OF_CAMPAIGN: &str = select_slots!(
-            "where s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
+            "where s.state = 'due' and s.due_from <= $1 and +s.due_to > $1 \
              and s.campaign_id = $3 and not exists (select 1 from attempt a \
              where a.slot_id = s.id and a.state in ('due', 'dialing', 'talking')) \
              order by s.due_from, s.id limit $2"
         );
         const OF_NONE: &str = select_slots!(
-            "where s.state = 'due' and s.due_from <= $1 and s.due_to > $1 \
+            "where s.state = 'due' and s.due_from <= $1 and +s.due_to > $1 \
              and s.campaign_id is null and not exists (select 1 from attempt a \
              where a.slot_id = s.id and a.state in ('due', 'dialing', 'talking')) \
              order by s.due_from, s.id limit $2"
