@@ -64,7 +64,8 @@ const BY: &str = "コマンド / command line";
 
 /// Does it.
 pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let store = open_store(&options.configured.database_or_configured()?).await?;
+    let configured = &options.configured;
+    let store = open_store(&configured.database_or_configured()?).await?;
     let now = clock::host().now().timestamp;
     let center = center(&store, &options.center).await?;
     let within = store.within(Scope { center: center.id, clinic: None });
@@ -81,16 +82,10 @@ pub(super) async fn run(options: Options) -> anyhow::Result<ExitCode> {
                 writeln!(stdout(), "{}", serde_json::to_string_pretty(&*version.terms)?)?;
             }
         }
-        What::Start(act) => {
-            can_begin(&options.configured, &find(&within, now, &act.name).await?)?;
-            self::act(&within, now, Action::Start, &act).await?;
-        }
-        What::Pause(act) => self::act(&within, now, Action::Pause, &act).await?,
-        What::Resume(act) => {
-            can_begin(&options.configured, &find(&within, now, &act.name).await?)?;
-            self::act(&within, now, Action::Resume, &act).await?;
-        }
-        What::End(act) => self::act(&within, now, Action::End, &act).await?,
+        What::Start(act) => self::act(configured, &within, now, Action::Start, &act).await?,
+        What::Pause(act) => self::act(configured, &within, now, Action::Pause, &act).await?,
+        What::Resume(act) => self::act(configured, &within, now, Action::Resume, &act).await?,
+        What::End(act) => self::act(configured, &within, now, Action::End, &act).await?,
         What::Discard(named) => discard(&within, now, &named.name).await?,
     }
     store.close().await;
@@ -164,12 +159,21 @@ fn can_begin(configured: &Configured, campaign: &Campaign) -> anyhow::Result<()>
     }
 }
 
-async fn act(within: &Within<'_>, now: Timestamp, action: Action, act: &Act) -> anyhow::Result<()> {
+async fn act(
+    configured: &Configured,
+    within: &Within<'_>,
+    now: Timestamp,
+    action: Action,
+    act: &Act,
+) -> anyhow::Result<()> {
     let reason = act.reason.trim();
     if matches!(action, Action::Pause | Action::End) && reason.is_empty() {
         bail!("理由を --reason で書いてください / please give a --reason");
     }
     let campaign = find(within, now, &act.name).await?;
+    if matches!(action, Action::Start | Action::Resume) {
+        can_begin(configured, &campaign)?;
+    }
     let entry = AuditEntry {
         actor: Actor::CommandLine,
         health_center: Some(within.center()),

@@ -264,10 +264,12 @@ struct Candidate {
 
 /// What must hold of an attempt, as `a`, before it is dialled, each by the name of its
 /// `Condition`. The claim asks for all of them, and [`Store::waiting`] for each alone: so every
-/// attempt that waits has its reason. What is due is looked up by its id, and what is under way is
-/// listed once, whatever was counted when nothing was: a plus hides the indexes of due slots, in which
-/// each attempt would look through all of them. $1 now, $2 the time of day, $3 since when a telephone must have
+/// attempt that waits has its reason. $1 now, $2 the time of day, $3 since when a telephone must have
 /// been left alone, $4 the patient or empty for everybody, $5 the campaigns that may place a call.
+///
+/// A slot is looked up by its id, and what is under way is listed once, whatever was counted when
+/// nothing was due: a plus hides the indexes of due slots, in which each attempt would look through
+/// all of them.
 macro_rules! conditions {
     ($then:ident) => {
         $then! {

@@ -11,9 +11,7 @@ use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::recording::seal::{CHUNK_BYTES, Place, Seal};
 use mimamori::recording::{Archive, CenterKey};
 use mimamori::registry::audit::hex;
-use mimamori::registry::{
-    Actor, ApiToken, AuditEntry, Clinic, ConsoleLanguage, Reach, Right, Role, Staff,
-};
+use mimamori::registry::{Actor, ApiToken, AuditEntry, Clinic, Reach, Right, Role, Staff};
 use mimamori::sim::Temper;
 use mimamori::store::{NewRecording, SignedIn, Stage};
 use mimamori::tape::{Keep, Kept, Mark, MarkKind, Policy, Scope};
@@ -25,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::recordings;
+use crate::staff::member;
 use crate::town::Town;
 
 /// A console that is being served, until it is dropped.
@@ -107,17 +106,9 @@ impl Console {
     ) -> Staff {
         let now = self.town.now();
         let staff = Staff {
-            id: self.desk.store.mint(now),
-            health_center: center,
             clinic,
-            login: role.as_str().to_owned(),
             name: name.to_owned().into(),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
+            ..member(&self.desk.store, now, role.as_str(), role, center)
         };
         let managing = self.desk.store.managing(Reach::Everybody);
         managing.add(now, &staff, None, &entry("staff.added")).await.unwrap();

@@ -22,8 +22,8 @@ use mimamori::escalation::{Deed, Fact, Priority};
 use mimamori::registry::audit::hex;
 use mimamori::registry::import::Reading;
 use mimamori::registry::{
-    Actor, ApiToken, Arrangement, AuditEntry, Clinic, ConsoleLanguage, Episode, HealthCenter,
-    Patient, PatientPhone, PhoneRole, Reach, Right, Role, Scope, Staff,
+    Actor, ApiToken, Arrangement, AuditEntry, Clinic, Episode, HealthCenter, Patient, PatientPhone,
+    PhoneRole, Reach, Right, Role, Scope, Staff,
 };
 use mimamori::store::{
     Agreed, AuditFilter, Evaluated, NewBatch, NewRecording, SignedIn, Stage, Store,
@@ -33,6 +33,7 @@ use mimamori::web::{self, Desk};
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 
+use crate::staff::member;
 use crate::store::{Database, at, claims};
 
 claims! {
@@ -261,17 +262,9 @@ impl World {
         clinic: Option<ClinicId>,
     ) -> Staff {
         let staff = Staff {
-            id: self.store.mint(NOW()),
-            health_center: Some(center.id),
             clinic,
-            login: login.to_owned(),
             name: login.to_owned().into(),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
+            ..member(&self.store, NOW(), login, role, Some(center.id))
         };
         let managing = self.store.managing(Reach::Everybody);
         managing.add(NOW(), &staff, None, &entry("staff.added")).await.unwrap();

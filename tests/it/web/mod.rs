@@ -23,9 +23,7 @@ use http_body_util::BodyExt;
 use jiff::civil::time;
 use mimamori::base::id::{ClinicId, HealthCenterId};
 use mimamori::base::{Clock, Now, Private, address};
-use mimamori::registry::{
-    Actor, AuditEntry, Clinic, ConsoleLanguage, HealthCenter, Reach, Role, Staff,
-};
+use mimamori::registry::{Actor, AuditEntry, Clinic, HealthCenter, Reach, Role, Staff};
 use mimamori::store::{AuditFilter, Store};
 use mimamori::web::auth::password;
 use mimamori::web::auth::second_factor::Secret;
@@ -33,6 +31,7 @@ use mimamori::web::{self, Config, Desk};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::staff::member;
 use crate::store::at;
 
 /// The password of everybody here.
@@ -108,19 +107,7 @@ impl Office {
             Role::Clinic => Some(self.contract(login).await),
             _ => None,
         };
-        let staff = Staff {
-            id: self.store.mint(at(0, 0)),
-            health_center: center,
-            clinic,
-            login: login.to_owned(),
-            name: format!("職員 {login}").into(),
-            roles: vec![role],
-            is_active: true,
-            language: ConsoleLanguage::Ja,
-            has_second_factor: false,
-            must_change_password: false,
-            locked_until: None,
-        };
+        let staff = Staff { clinic, ..member(&self.store, at(0, 0), login, role, center) };
         let entry = entry("staff.added");
         let managing = self.store.managing(Reach::Everybody);
         managing.add(at(0, 0), &staff, Some(&self.hash), &entry).await.unwrap();
