@@ -50,7 +50,7 @@ struct ProposalOut {
     /// The first day on which the release is possible, by the days alone.
     #[schema(format = Date)]
     from: Option<String>,
-    /// Since when every answer on fever, breathing and cough was good.
+    /// Since when every answer on fever and symptoms was good.
     #[schema(format = DateTime)]
     improved_at: Option<String>,
     /// What is in the way, in Japanese and English.

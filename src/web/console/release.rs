@@ -106,12 +106,12 @@ fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
     let text = Bilingual::composed(
         format!(
             "症状のある方は発症日から{days}日間が過ぎ、症状が軽くなって{hours}時間以上。\
-             症状のない方は検体採取日から{days_without}日間。熱・息苦しさ・咳に「わからない」や未回答が\
+             症状のない方は検体採取日から{days_without}日間。熱と症状の質問に「わからない」や未回答が\
              あると候補になりません。検査の陰性による解除は、ここでは計算しません。"
         ),
         format!(
             "With symptoms: {days} days after the onset, and better for {hours} hours or more. Without: \
-             {days_without} days after the specimen. Whoever did not answer on fever, breathing or cough \
+             {days_without} days after the specimen. Whoever did not answer on fever and symptoms \
              is no candidate. Releases by negative tests are not computed."
         ),
     );
@@ -157,7 +157,7 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
                     @match proposal.improved_at {
                         Some(at) => {
                             (civil(at).strftime("%m/%d %H:%M"))
-                            (viewer.say(" から、熱・息苦しさ・咳の回答はすべて良好", ": all answers on fever, breathing and cough were good since"))
+                            (viewer.say(" から、熱と症状の回答はすべて良好", ": all answers on fever and symptoms were good since"))
                         }
                         None => (viewer.say("確かめられません", "cannot be told")),
                     }

@@ -206,7 +206,7 @@ async fn a_nurse_confirms_a_release_that_is_proposed() {
     browser.press("解除候補").await;
     browser.reads("候補(保健所の確認待ち)").await;
     let card = browser.find("[data-release=candidate]").await.text().await.unwrap();
-    assert!(card.contains("から、熱・息苦しさ・咳の回答はすべて良好"), "why: {card}");
+    assert!(card.contains("から、熱と症状の回答はすべて良好"), "why: {card}");
     let candidate = browser.find("[data-release=candidate] h3 a").await;
     let (name, path) = (candidate.text().await.unwrap(), candidate.attr("href").await.unwrap());
     // What is in the way of another is said in words.
