@@ -222,7 +222,8 @@ impl Store {
                 (writer, pool(SQLITE_MANNERS, SQLITE_READERS, options).await?)
             }
             Dialect::Postgres => {
-                let pool = pool(POSTGRES_MANNERS, POSTGRES_CONNECTIONS, options).await?;
+                let connections = clock.at_once(POSTGRES_CONNECTIONS);
+                let pool = pool(POSTGRES_MANNERS, connections, options).await?;
                 (pool.clone(), pool)
             }
         };

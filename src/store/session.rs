@@ -95,6 +95,15 @@ impl ClockHold {
         }
     }
 
+    /// How many of so many connections are of use. sqlx hands one back in the background, where the
+    /// clock is not held: with a second one, chance would decide which is taken next, or made.
+    pub(super) fn at_once(&self, connections: u32) -> u32 {
+        match self {
+            Self::Free => connections,
+            Self::Held(..) => 1,
+        }
+    }
+
     fn answers(&self) -> Result<(), StoreError> {
         match self {
             Self::Held(_, away) if away.load(Ordering::Relaxed) => {
