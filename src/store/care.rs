@@ -550,18 +550,21 @@ impl Within<'_> {
         wanted: &[NewSlot],
         reason: &str,
     ) -> Result<(), StoreError> {
-        const OF_DAY: &str =
-            select_slots!("where s.episode_id = $1 and s.date = $2 order by s.number");
-        const CALLED: &str = "select distinct a.slot_id from attempt a \
-            join slot s on s.id = a.slot_id where s.episode_id = $1 and s.date = $2 \
-            and a.dialed_at is not null";
+        const OF_DAY: &str = select_slots!(
+            "where s.patient_id = $1 and s.date = $2 and s.episode_id = $3 order by s.number"
+        );
+        const CALLED: &str = "select distinct a.slot_id from slot s \
+            join attempt a on a.slot_id = s.id where s.patient_id = $1 and s.date = $2 \
+            and s.episode_id = $3 and a.dialed_at is not null";
         const MOVE: &str = "update slot set due_from = $2, due_to = $3, campaign_id = $4, \
             campaign_version = $5 where id = $1";
         const SURPLUS: &str = "update slot set state = 'skipped', reason = $3, \
             settled_at = $2, pause_id = null where id = $1";
         let date = civil(now).date();
-        let bound =
-            |statement| sqlx::query(statement).bind(episode.id.to_string()).bind(date.to_string());
+        let bound = |statement| {
+            let query = sqlx::query(statement).bind(episode.patient.to_string());
+            query.bind(date.to_string()).bind(episode.id.to_string())
+        };
         let rows = bound(OF_DAY).fetch_all(&mut *connection).await?;
         let slots = rows.iter().map(slot).collect::<Result<Vec<_>, _>>()?;
         let called = bound(CALLED).fetch_all(&mut *connection).await?;

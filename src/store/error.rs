@@ -119,7 +119,7 @@ const UNIQUE: &[(&str, &str)] = &[
     ("patient_phone.patient_id, patient_phone.position", "patient_phone_position"),
     ("patient_phone.patient_id, patient_phone.number", "patient_phone_number"),
     ("episode.patient_id", "episode_active_of_patient"),
-    ("slot.episode_id, slot.date, slot.number", "slot_of_the_day"),
+    ("slot.patient_id, slot.date, slot.number, slot.episode_id", "slot_of_the_day"),
     ("attempt.slot_id, attempt.number", "attempt_of_slot"),
     ("attempt.slot_id", "attempt_open_of_slot"),
     ("attempt.phone", "attempt_live_to_number"),

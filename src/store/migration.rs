@@ -36,6 +36,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0029_first_password_ends.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0030_deleted.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0031_slot_due_order.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0032_slot_of_patient.sql")),
         ]
     };
 }
@@ -71,6 +72,7 @@ const NAMES: &[(i64, &str)] = &[
     (29, "first_password_ends"),
     (30, "deleted"),
     (31, "slot_due_order"),
+    (32, "slot_of_patient"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.
@@ -146,6 +148,7 @@ mod tests {
     async fn what_points_at_something_that_is_deleted_is_found_without_a_search() {
         const SEARCHED: &str = "select t.name || '.' || f.\"from\" as name \
             from sqlite_schema t, pragma_foreign_key_list(t.name) f where t.type = 'table' \
+            and f.seq = 0 \
             and f.\"table\" in ('patient', 'episode', 'slot', 'attempt', 'campaign') \
             and not exists (select 1 from pragma_index_list(t.name) i, pragma_index_info(i.name) c \
             where c.seqno = 0 and c.name = f.\"from\") order by 1";

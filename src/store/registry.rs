@@ -17,7 +17,7 @@ use crate::registry::{
     RiskFlag, Weekdays, arrangement,
 };
 use crate::store::care::drop_unagreed;
-use crate::store::row::{Fields, millis};
+use crate::store::row::{Fields, millis, slots_of_episode};
 use crate::store::{Store, StoreError, Topic};
 
 /// What an import did with one row.
@@ -571,10 +571,16 @@ pub(super) async fn skip_slots_after(
     episode: EpisodeId,
     last_day: Date,
 ) -> Result<(), StoreError> {
-    const SKIP: &str = "update slot set state = 'skipped', reason = '観察期間終了', \
-        settled_at = $3 where episode_id = $1 and date > $2 and state = 'due'";
-    const DROP: &str = "update attempt set state = 'dropped' where state = 'due' \
-        and slot_id in (select s.id from slot s where s.episode_id = $1 and s.state = 'skipped')";
+    const SKIP: &str = concat!(
+        "update slot set state = 'skipped', reason = '観察期間終了', settled_at = $3 where id in (",
+        slots_of_episode!(),
+        ") and date > $2 and state = 'due'"
+    );
+    const DROP: &str = concat!(
+        "update attempt set state = 'dropped' where state = 'due' and slot_id in (",
+        slots_of_episode!(),
+        " and s.state = 'skipped')"
+    );
     sqlx::query(SKIP)
         .bind(episode.to_string())
         .bind(last_day.to_string())

@@ -149,6 +149,15 @@ macro_rules! slot_columns {
 }
 pub(super) use slot_columns;
 
+/// Of which slots `$1` is the episode: their index begins with its patient.
+macro_rules! slots_of_episode {
+    () => {
+        "select s.id from episode e join slot s on s.patient_id = e.patient_id \
+         and s.episode_id = e.id where e.id = $1"
+    };
+}
+pub(super) use slots_of_episode;
+
 /// Selects slots, as `s`, under the names that [`slot`] reads.
 macro_rules! select_slots {
     ($rest:literal) => {

@@ -420,7 +420,7 @@ macro_rules! insert_openings {
              value ->> 9, cast(value ->> 10 as bigint), cast(value ->> 11 as bigint), \
              value ->> 12, value ->> 13, cast(value ->> 14 as bigint) from ",
             $rows,
-            " where true on conflict (episode_id, date, number) do nothing"
+            " where true on conflict (patient_id, date, number, episode_id) do nothing"
         )
     };
 }
@@ -454,7 +454,7 @@ pub(super) async fn open_slot(
     const OPEN: &str = "insert into slot \
         (id, episode_id, patient_id, date, number, due_from, due_to, state, created_at, kind, \
         campaign_id, campaign_version) values ($1, $2, $3, $4, $5, $6, $7, 'due', $8, $9, $10, $11) \
-        on conflict (episode_id, date, number) do nothing";
+        on conflict (patient_id, date, number, episode_id) do nothing";
     let done = sqlx::query(OPEN)
         .bind(id.to_string())
         .bind(slot.episode.to_string())

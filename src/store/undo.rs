@@ -16,7 +16,7 @@ use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, Phone
 use crate::store::registry::{
     find_active_episode, patient, replace_phones, skip_slots_after, time_of_day, update_patient,
 };
-use crate::store::row::{Fields, millis};
+use crate::store::row::{Fields, millis, slots_of_episode};
 use crate::store::{StoreError, Topic, Within};
 
 /// What became of a row that was to be taken back.
@@ -354,9 +354,12 @@ async fn reopen(
     last_day: Date,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    const REOPEN: &str = "update slot set state = 'due', reason = null, settled_at = null \
-        where episode_id = $1 and state = 'skipped' and reason = '観察期間終了' \
-        and settled_at = $2 and due_to > $3 and date <= $4";
+    const REOPEN: &str = concat!(
+        "update slot set state = 'due', reason = null, settled_at = null where id in (",
+        slots_of_episode!(),
+        ") and state = 'skipped' and reason = '観察期間終了' \
+         and settled_at = $2 and due_to > $3 and date <= $4"
+    );
     sqlx::query(REOPEN)
         .bind(episode.to_string())
         .bind(millis(at))
@@ -402,14 +405,16 @@ async fn has_history(
 }
 
 async fn has_calls(connection: &mut AnyConnection, episode: EpisodeId) -> Result<bool, StoreError> {
-    const CALLS: &str = "select \
-        (select count(*) from attempt a join slot s on s.id = a.slot_id where s.episode_id = $1 \
-        and a.state in ('dialing', 'talking', 'done')) \
-        + (select count(*) from observation o join slot s on s.id = o.slot_id \
-        where s.episode_id = $1) \
-        + (select count(*) from release_decision d where d.episode_id = $1) \
-        + (select count(*) from episode_course c where c.episode_id = $1 \
-        and c.staff_id is not null) as n";
+    const CALLS: &str = concat!(
+        "select (select count(*) from attempt a where a.slot_id in (",
+        slots_of_episode!(),
+        ") and a.state in ('dialing', 'talking', 'done')) \
+         + (select count(*) from observation o where o.slot_id in (",
+        slots_of_episode!(),
+        ")) + (select count(*) from release_decision d where d.episode_id = $1) \
+         + (select count(*) from episode_course c where c.episode_id = $1 \
+         and c.staff_id is not null) as n"
+    );
     let row = sqlx::query(CALLS).bind(episode.to_string()).fetch_one(connection).await?;
     Ok(Fields::new("attempt", &row).integer::<i64>("n")? > 0)
 }
@@ -420,8 +425,8 @@ async fn delete_episode(
 ) -> Result<(), StoreError> {
     const DELETE: [&str; 4] = [
         "delete from episode_course where episode_id = $1",
-        "delete from attempt where slot_id in (select s.id from slot s where s.episode_id = $1)",
-        "delete from slot where episode_id = $1",
+        concat!("delete from attempt where slot_id in (", slots_of_episode!(), ")"),
+        concat!("delete from slot where id in (", slots_of_episode!(), ")"),
         "delete from episode where id = $1",
     ];
     for statement in DELETE {

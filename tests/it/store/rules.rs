@@ -118,6 +118,7 @@ async fn the_tables_refuse_what_must_not_be(database: Database) {
         // Rows that others rest on.
         ("delete from patient".to_owned(), "foreign_key"),
         ("update slot set patient_id = 'x'".to_owned(), "foreign_key"),
+        (format!("update slot set patient_id = '{other}' where id = '{slot}'"), "foreign_key"),
         ("update slot set date = null".to_owned(), "not_null"),
     ] {
         let refused = database.refusal(&statement).await;
