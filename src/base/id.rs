@@ -117,6 +117,8 @@ ids! {
     RuleSetId "rule set",
     /// What was written about the course of an illness.
     CourseId "course",
+    /// A test of a specimen.
+    LabTestId "lab test",
     /// A decision about a release.
     ReleaseDecisionId "release decision",
 }

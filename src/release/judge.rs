@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use crate::base::Bilingual;
 use crate::base::clock::{civil, timestamp};
 use crate::ivr::{Answer, YesNo};
-use crate::registry::Course;
-use crate::release::rule::TEMPERATURE;
+use crate::registry::{Course, LabTest, TestResult};
+use crate::release::rule::{Negatives, TEMPERATURE};
 use crate::release::{Path, ReleaseRules};
 
 /// Something that was answered, by any channel, or that was asked and not answered.
@@ -22,6 +22,19 @@ pub struct Seen {
     pub code: String,
     /// The answer.
     pub value: Answer,
+}
+
+/// What is known of one patient.
+#[derive(Clone, Copy, Debug)]
+pub struct Findings<'a> {
+    /// The beginning of the illness.
+    pub course: &'a Course,
+    /// All answers to the questions of the rules, each as it was corrected last, in any order.
+    pub seen: &'a [Seen],
+    /// The tests that were not withdrawn, in any order.
+    pub tests: &'a [LabTest],
+    /// Whether staff are at work on a case.
+    pub has_open_case: bool,
 }
 
 /// What the rules propose about one patient.
@@ -89,6 +102,13 @@ pub enum Block {
         /// When it was answered.
         at: Timestamp,
     },
+    /// Tests would shorten the days, but there are not enough negative ones.
+    NegativesNeeded {
+        /// How many more.
+        missing: u8,
+        /// When the next specimen may be taken.
+        from: Timestamp,
+    },
     /// A case is open.
     OpenCase,
 }
@@ -148,6 +168,13 @@ impl Block {
                 );
                 of(code, &ja, &en)
             }
+            Self::NegativesNeeded { missing, from } => {
+                let from = moment(*from);
+                Bilingual::composed(
+                    format!("検査の陰性があと{missing}回必要です(検体採取は {from} 以降)"),
+                    format!("negative tests still needed: {missing} (specimen from {from} on)"),
+                )
+            }
             Self::OpenCase => Bilingual::fixed("対応中の案件があります", "a case is open"),
         }
     }
@@ -161,19 +188,37 @@ enum Sign {
     Unknown,
 }
 
-/// Judges one patient. `seen` are all answers to the questions of the rules, each as it was
-/// corrected last, in any order.
-pub fn judge(
-    rules: &ReleaseRules,
-    course: &Course,
-    seen: &[Seen],
-    has_open_case: bool,
-    now: Timestamp,
-) -> Proposal {
-    let today = civil(now).date();
-    let Some(path) = rules.path(course.is_symptomatic()) else {
+/// Judges one patient by each path that is open to them, and tells the one with the least in the
+/// way. Paths by tests are open to whoever has had a negative one.
+pub fn judge(rules: &ReleaseRules, findings: Findings<'_>, now: Timestamp) -> Proposal {
+    let course = findings.course;
+    let is_negative =
+        tests_since_day_zero(findings, now).iter().any(|test| test.result == TestResult::Negative);
+    let open = rules.paths.iter().filter(|path| {
+        path.symptomatic == course.is_symptomatic() && (path.tests.is_none() || is_negative)
+    });
+    let judged = open.map(|path| (path, judge_by(rules, path, findings, now)));
+    // Whoever was tested wants to know what the tests are worth.
+    let best = judged.min_by_key(|(path, told)| (told.blocks.len(), path.tests.is_none()));
+    let Some((_, proposal)) = best else {
         unreachable!("a version without both paths is not valid")
     };
+    proposal
+}
+
+/// The specimens that say something about this illness, in the order in which they were taken.
+fn tests_since_day_zero(findings: Findings<'_>, now: Timestamp) -> Vec<LabTest> {
+    let Some(day_zero) = findings.course.day_zero() else { return Vec::new() };
+    let since = timestamp(day_zero.to_datetime(Time::midnight()));
+    let tests = findings.tests.iter().filter(|test| (since..=now).contains(&test.collected_at));
+    let mut tests: Vec<LabTest> = tests.copied().collect();
+    tests.sort_by_key(|test| test.collected_at);
+    tests
+}
+
+fn judge_by(rules: &ReleaseRules, path: &Path, findings: Findings<'_>, now: Timestamp) -> Proposal {
+    let today = civil(now).date();
+    let Findings { course, seen, has_open_case, .. } = findings;
     let mut proposal = Proposal {
         rules: rules.version.clone(),
         path: path.id.clone(),
@@ -202,13 +247,43 @@ pub fn judge(
     }
     proposal.improved_at = improved_at;
     let until = improved_at.and_then(|at| at.checked_add(path.improved()).ok());
-    if let Some(until) = until.filter(|until| now < *until) {
-        proposal.blocks.push(Block::TooShort { until });
+    match (&path.tests, until) {
+        (None, Some(until)) if now < until => proposal.blocks.push(Block::TooShort { until }),
+        (Some(negatives), Some(until)) => {
+            // Whoever need not have been better for a while need not have been asked before the test.
+            let until = if path.improved().is_zero() { Timestamp::MIN } else { until };
+            proposal.blocks.extend(negatives_needed(negatives, findings, until, now));
+        }
+        _ => {}
     }
     if has_open_case {
         proposal.blocks.push(Block::OpenCase);
     }
     proposal
+}
+
+/// What is missing of these negative tests, if the first specimen is taken no sooner than `until`.
+fn negatives_needed(
+    negatives: &Negatives,
+    findings: Findings<'_>,
+    until: Timestamp,
+    now: Timestamp,
+) -> Option<Block> {
+    let day = findings.course.day_zero()?.saturating_add(i64::from(negatives.after_days).days());
+    let soonest = timestamp(day.to_datetime(Time::midnight())).max(until);
+    let (mut missing, mut from) = (negatives.count, soonest);
+    for test in tests_since_day_zero(findings, now) {
+        let next = test.collected_at.saturating_add(negatives.apart()).ok()?;
+        if test.result != TestResult::Negative {
+            (missing, from) = (negatives.count, soonest.max(next));
+        } else if missing > 0
+            && from <= test.collected_at
+            && negatives.methods.contains(&test.method)
+        {
+            (missing, from) = (missing - 1, next);
+        }
+    }
+    (missing > 0).then_some(Block::NegativesNeeded { missing, from })
 }
 
 /// The first day on which the release is possible, by the days alone.
@@ -276,6 +351,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::id::Minter;
+    use crate::registry::TestMethod;
     use crate::release::ReleaseBook;
 
     const TODAY: Date = date(2026, 11, 26);
@@ -292,6 +369,16 @@ mod tests {
 
     fn seen(day: i32, hour: i8, code: &str, value: Answer) -> Seen {
         Seen { at: at(day, hour), code: code.to_owned(), value }
+    }
+
+    fn judged(
+        rules: &ReleaseRules,
+        course: &Course,
+        seen: &[Seen],
+        tests: &[LabTest],
+        now: Timestamp,
+    ) -> Proposal {
+        judge(rules, Findings { course, seen, tests, has_open_case: false }, now)
     }
 
     const NO: Answer = Answer::Choice(YesNo::No);
@@ -330,7 +417,7 @@ mod tests {
         let (new, old) = (rules("2022-09-07"), rules("2021-02-25"));
         let now = at(0, 10);
         let blocks =
-            |rules, course: &Course, seen: &[Seen]| judge(rules, course, seen, false, now).blocks;
+            |rules, course: &Course, seen: &[Seen]| judged(rules, course, seen, &[], now).blocks;
         assert_eq!(blocks(&new, &ill_for(8), &well(-3..=0)), []);
         let from = date(2026, 11, 27);
         assert_eq!(blocks(&new, &ill_for(7), &well(-3..=0)), [Block::TooEarly { from }]);
@@ -339,7 +426,9 @@ mod tests {
         let until = at(1, 9);
         assert_eq!(blocks(&old, &ill_for(11), &well(-2..=0)), [Block::TooShort { until }]);
         assert_eq!(blocks(&new, &Course::default(), &well(-3..=0)), [Block::NoDayZero]);
-        let told = judge(&new, &ill_for(8), &well(-3..=0), true, now);
+        let findings =
+            Findings { course: &ill_for(8), seen: &well(-3..=0), tests: &[], has_open_case: true };
+        let told = judge(&new, findings, now);
         assert_eq!(told.blocks, [Block::OpenCase]);
         assert_eq!(told.improved_at, Some(at(-3, 9)));
     }
@@ -358,7 +447,7 @@ mod tests {
         ] {
             let mut answers = well(-3..=0);
             answers.push(seen(0, 10, changed, value));
-            let blocks = judge(&rules, &ill_for(9), &answers, false, now).blocks;
+            let blocks = judged(&rules, &ill_for(9), &answers, &[], now).blocks;
             let found = match blocks.as_slice() {
                 [] => None,
                 [Block::Ill { code, .. }] if code == changed => Some("ill"),
@@ -372,13 +461,13 @@ mod tests {
         answers.push(seen(-1, 20, "cough", YES));
         let until = at(1, 9);
         assert_eq!(
-            judge(&rules, &ill_for(9), &answers, false, now).blocks,
+            judged(&rules, &ill_for(9), &answers, &[], now).blocks,
             [Block::TooShort { until }]
         );
-        let stale = judge(&rules, &ill_for(9), &well(-5..=-2), false, now).blocks;
+        let stale = judged(&rules, &ill_for(9), &well(-5..=-2), &[], now).blocks;
         let unheard = |code: &str| Block::Unheard { code: code.to_owned() };
         assert_eq!(stale, [unheard(TEMPERATURE), unheard("dyspnea"), unheard("cough")]);
-        assert_eq!(judge(&rules, &ill_for(9), &[], false, now).blocks.len(), 3);
+        assert_eq!(judged(&rules, &ill_for(9), &[], &[], now).blocks.len(), 3);
     }
 
     #[test]
@@ -387,11 +476,158 @@ mod tests {
         let specimen = Some(TODAY.saturating_sub(8.days()));
         let course = Course { onset: None, specimen, has_symptoms: Some(false) };
         let now = at(0, 10);
-        assert_eq!(judge(&rules, &course, &well(0..=0), false, now).blocks, []);
+        assert_eq!(judged(&rules, &course, &well(0..=0), &[], now).blocks, []);
         let mut answers = well(-6..=0);
         answers.push(seen(-6, 10, "cough", YES));
         let since = Block::SymptomsSince { code: "cough".to_owned(), at: at(-6, 10) };
-        assert_eq!(judge(&rules, &course, &answers, false, now).blocks, [since]);
+        assert_eq!(judged(&rules, &course, &answers, &[], now).blocks, [since]);
+    }
+
+    fn test(day: i32, hour: i8, method: TestMethod, result: TestResult) -> LabTest {
+        let id = Minter::new([0; 32]).mint(at(day, hour));
+        LabTest { id, collected_at: at(day, hour), method, result }
+    }
+
+    #[test]
+    fn negative_tests_shorten_the_days() {
+        use TestMethod::{Antigen, Kit, Naat};
+        use TestResult::{Indeterminate, Negative, Positive};
+        let (old, new) = (rules("2021-02-25"), rules("2022-09-07"));
+        let without = |days: i64| Course {
+            onset: None,
+            specimen: Some(TODAY.saturating_sub(days.days())),
+            has_symptoms: Some(false),
+        };
+        let needed = |missing, from| vec![Block::NegativesNeeded { missing, from }];
+        let (ill, well) = (ill_for(7), well(-4..=0));
+        let now = at(0, 12);
+        for (name, rules, course, tests, path, blocks) in [
+            // Good since nine o'clock four days ago.
+            (
+                "two, a day apart",
+                &old,
+                ill,
+                vec![test(-3, 9, Naat, Negative), test(-2, 9, Antigen, Negative)],
+                "symptomatic-negative",
+                vec![],
+            ),
+            (
+                "the first is too soon after the symptoms",
+                &old,
+                ill,
+                vec![test(-3, 8, Naat, Negative), test(-2, 9, Naat, Negative)],
+                "symptomatic-negative",
+                needed(1, at(-1, 9)),
+            ),
+            (
+                "too soon after one another",
+                &old,
+                ill,
+                vec![test(-1, 9, Naat, Negative), test(0, 8, Naat, Negative)],
+                "symptomatic-negative",
+                needed(1, at(0, 9)),
+            ),
+            (
+                "a positive one begins anew",
+                &old,
+                ill,
+                vec![
+                    test(-3, 9, Naat, Negative),
+                    test(-2, 9, Naat, Negative),
+                    test(-1, 10, Naat, Positive),
+                ],
+                "symptomatic-negative",
+                needed(2, at(0, 10)),
+            ),
+            (
+                "so does one that proves nothing",
+                &old,
+                ill,
+                vec![test(-2, 9, Naat, Negative), test(-1, 9, Naat, Indeterminate)],
+                "symptomatic-negative",
+                needed(2, at(0, 9)),
+            ),
+            (
+                "a kit is not among the methods",
+                &old,
+                ill,
+                vec![test(-3, 9, Kit, Negative), test(-2, 9, Kit, Negative)],
+                "symptomatic-negative",
+                needed(2, at(-3, 9)),
+            ),
+            (
+                "without a negative one the days are told",
+                &old,
+                ill,
+                vec![test(-7, 9, Naat, Positive)],
+                "symptomatic",
+                vec![Block::TooEarly { from: TODAY.saturating_add(4.days()) }],
+            ),
+            (
+                "those of another illness say nothing",
+                &old,
+                ill,
+                vec![test(-9, 9, Naat, Negative), test(-8, 9, Naat, Negative)],
+                "symptomatic",
+                vec![Block::TooEarly { from: TODAY.saturating_add(4.days()) }],
+            ),
+            (
+                "without symptoms from the sixth day on",
+                &old,
+                without(7),
+                vec![test(-2, 9, Naat, Negative), test(0, 9, Naat, Negative)],
+                "asymptomatic-negative",
+                needed(1, at(1, 9)),
+            ),
+            (
+                "the kit of the fifth day",
+                &new,
+                without(6),
+                vec![test(-1, 9, Kit, Negative)],
+                "asymptomatic-kit",
+                vec![],
+            ),
+            (
+                "the kit of the fifth day, on that day",
+                &new,
+                without(5),
+                vec![test(0, 9, Kit, Negative)],
+                "asymptomatic-kit",
+                vec![Block::TooEarly { from: TODAY.saturating_add(1.day()) }],
+            ),
+            (
+                "the kit of the fourth day",
+                &new,
+                without(6),
+                vec![test(-2, 9, Kit, Negative)],
+                "asymptomatic-kit",
+                needed(1, at(-1, 0)),
+            ),
+            (
+                "no test helps whoever has symptoms by the newer rules",
+                &new,
+                ill,
+                vec![test(-2, 9, Naat, Negative), test(-1, 9, Naat, Negative)],
+                "symptomatic",
+                vec![Block::TooEarly { from: TODAY.saturating_add(1.day()) }],
+            ),
+        ] {
+            let told = judged(rules, &course, &well, &tests, now);
+            assert_eq!((told.path.as_str(), told.blocks), (path, blocks), "{name}");
+        }
+        // Who is ill again is no candidate, whatever the tests say.
+        let tests = [test(-3, 9, Naat, Negative), test(-2, 9, Naat, Negative)];
+        let mut worse = well.clone();
+        worse.push(seen(0, 10, "cough", YES));
+        let told = judged(&old, &ill, &worse, &tests, now);
+        assert!(matches!(told.blocks[..], [Block::Ill { .. }]), "{:?}", told.blocks);
+    }
+
+    fn any_test() -> impl Strategy<Value = LabTest> {
+        let results = prop::sample::select(TestResult::ALL.to_vec());
+        let methods = prop::sample::select(TestMethod::ALL.to_vec());
+        (-9..=0_i32, 0..24_i8, methods, results)
+            .prop_map(|(day, hour, method, result)| test(day, hour, method, result))
     }
 
     fn any_seen() -> impl Strategy<Value = Seen> {
@@ -418,7 +654,7 @@ mod tests {
             let rules = rules(version);
             let now = at(0, 23);
             let course = ill_for(days);
-            let proposal = judge(&rules, &course, &answers, false, now);
+            let proposal = judged(&rules, &course, &answers, &[], now);
             let path = rules.path(true).unwrap();
             let window = now - path.improved();
             if proposal.is_candidate() {
@@ -431,13 +667,56 @@ mod tests {
                 }
             }
             // One more day ill, all else alike, is never in the way.
-            let older = judge(&rules, &ill_for(days + 1), &answers, false, now);
+            let older = judged(&rules, &ill_for(days + 1), &answers, &[], now);
             prop_assert!(!proposal.is_candidate() || older.is_candidate());
             // One more bad answer never makes a candidate.
             let mut worse = answers.clone();
             worse.push(seen(0, 12, "cough", YES));
-            let worse = judge(&rules, &course, &worse, false, now);
+            let worse = judged(&rules, &course, &worse, &[], now);
             prop_assert!(proposal.is_candidate() || !worse.is_candidate());
+        }
+
+        #[test]
+        fn nobody_is_released_sooner_without_the_negative_tests(
+            tests in prop::collection::vec(any_test(), 0..8),
+            days in 0..12_i64,
+            has_symptoms in any::<bool>(),
+            version in prop::sample::select(vec!["2021-02-25", "2022-09-07"]),
+        ) {
+            let rules = rules(version);
+            let now = at(0, 23);
+            let day = Some(TODAY.saturating_sub(days.days()));
+            let course = Course { onset: day, specimen: day, has_symptoms: Some(has_symptoms) };
+            let answers = well(-12..=0);
+            let untested = judged(&rules, &course, &answers, &[], now);
+            let told = judged(&rules, &course, &answers, &tests, now);
+            // Tests never keep anybody who need not be tested.
+            prop_assert!(told.is_candidate() || !untested.is_candidate());
+            let path = rules.path_of(&told.path).unwrap();
+            if told.is_candidate() && !untested.is_candidate() {
+                let negatives = path.tests.as_ref().unwrap();
+                let last_other = tests
+                    .iter()
+                    .filter(|one| one.result != TestResult::Negative)
+                    .map(|one| one.collected_at)
+                    .max();
+                let mut counted: Vec<Timestamp> = tests
+                    .iter()
+                    .filter(|one| {
+                        one.result == TestResult::Negative
+                            && negatives.methods.contains(&one.method)
+                            && last_other.is_none_or(|at| at + negatives.apart() <= one.collected_at)
+                            && days + i64::from(civil(one.collected_at).date().since(TODAY).unwrap().get_days())
+                                >= i64::from(negatives.after_days)
+                    })
+                    .map(|one| one.collected_at)
+                    .collect();
+                counted.sort();
+                let (first, last) = (counted[0], counted[counted.len() - 1]);
+                prop_assert!(counted.len() >= usize::from(negatives.count));
+                prop_assert!(last.duration_since(first) >= negatives.apart() * i32::from(negatives.count - 1));
+                prop_assert!(days >= i64::from(path.days + rules.offset));
+            }
         }
     }
 }

@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::base::Bilingual;
+use crate::registry::TestMethod;
 
 /// The question of a fever.
 pub const TEMPERATURE: &str = "temperature";
@@ -63,8 +65,34 @@ pub struct Path {
     pub symptomatic: bool,
     /// Whole days after day 0.
     pub days: i8,
-    /// How many hours symptoms must have been better.
+    /// How many hours symptoms must have been better; by now, or when the first specimen is taken.
     improved_hours: i32,
+    /// The negative tests that shorten the days.
+    pub tests: Option<Negatives>,
+}
+
+/// Negative tests, one after the other, without another result since.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negatives {
+    /// So many.
+    pub count: u8,
+    /// So many hours between two specimens, and after one that was not negative.
+    apart_hours: i32,
+    /// The first specimen is taken so many whole days after day 0, or later.
+    pub after_days: i8,
+    /// How they may be examined.
+    #[serde(deserialize_with = "methods")]
+    pub methods: Vec<TestMethod>,
+}
+
+fn methods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TestMethod>, D::Error> {
+    let words: Vec<String> = Vec::deserialize(deserializer)?;
+    let read = |word: &String| {
+        let unknown = || D::Error::custom(format!("methods: naat, antigen, kit: {word}"));
+        TestMethod::parse(word).ok_or_else(unknown)
+    };
+    words.iter().map(read).collect()
 }
 
 /// The file, or one of its versions, is not valid.
@@ -142,9 +170,18 @@ fn read(
 }
 
 impl ReleaseRules {
-    /// The path for people with symptoms, or for those without.
+    /// The path by days alone for people with symptoms, or for those without.
     pub fn path(&self, symptomatic: bool) -> Option<&Path> {
-        self.paths.iter().find(|path| path.symptomatic == symptomatic)
+        self.by_days().find(|path| path.symptomatic == symptomatic)
+    }
+
+    /// The path of this id.
+    pub fn path_of(&self, id: &str) -> Option<&Path> {
+        self.paths.iter().find(|path| path.id == id)
+    }
+
+    fn by_days(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(|path| path.tests.is_none())
     }
 
     /// The questions that matter: fever, and the symptoms.
@@ -160,9 +197,9 @@ impl ReleaseRules {
         }
     }
 
-    /// The fewest days after which anybody may be released.
+    /// The fewest days after which anybody may be released without a test.
     pub fn fewest_days(&self) -> i8 {
-        self.paths.iter().map(|path| path.days).min().unwrap_or_default()
+        self.by_days().map(|path| path.days).min().unwrap_or_default()
     }
 
     /// The first number that is a fever, in tenths of a degree.
@@ -177,6 +214,7 @@ impl ReleaseRules {
     }
 
     fn fault(&self, earlier: &[Self], taken: &[Self]) -> Option<String> {
+        let tests = || self.paths.iter().filter_map(|path| path.tests.as_ref());
         let bounds = [
             (self.version.is_empty(), "version が空です / empty"),
             (!(35.0..=39.0).contains(&self.fever_below), "fever_below: 35.0–39.0"),
@@ -192,14 +230,30 @@ impl ReleaseRules {
                 "effective_from の順に並べてください / sort by effective_from",
             ),
             (
-                self.path(true).is_none() || self.path(false).is_none() || self.paths.len() != 2,
-                "path は症状あり・なしの二つです / one path with symptoms, one without",
+                self.path(true).is_none()
+                    || self.path(false).is_none()
+                    || self.by_days().count() != 2,
+                "検査によらない path は症状あり・なしの二つです / without tests one path with symptoms, one without",
             ),
-            (self.paths.iter().any(|path| !(1..=60).contains(&path.days)), "days: 1–60"),
+            (
+                self.paths.iter().enumerate().any(|(place, path)| {
+                    self.paths.iter().take(place).any(|before| before.id == path.id)
+                }),
+                "この id の path は二つあります / this path is there twice",
+            ),
+            (self.by_days().any(|path| path.days < 1), "days: 1–60"),
+            (self.paths.iter().any(|path| !(0..=60).contains(&path.days)), "days: 0–60"),
             (
                 self.paths.iter().any(|path| !(0..=24 * 14).contains(&path.improved_hours)),
                 "improved_hours: 0–336",
             ),
+            (tests().any(|tests| !(1..=5).contains(&tests.count)), "tests.count: 1–5"),
+            (
+                tests().any(|tests| !(0..=24 * 7).contains(&tests.apart_hours)),
+                "tests.apart_hours: 0–168",
+            ),
+            (tests().any(|tests| !(0..=60).contains(&tests.after_days)), "tests.after_days: 0–60"),
+            (tests().any(|tests| tests.methods.is_empty()), "tests.methods が空です / empty"),
         ];
         bounds.into_iter().find_map(|(is_faulty, words)| is_faulty.then(|| words.to_owned()))
     }
@@ -209,6 +263,13 @@ impl Path {
     /// How long symptoms must have been better.
     pub fn improved(&self) -> SignedDuration {
         SignedDuration::from_hours(i64::from(self.improved_hours))
+    }
+}
+
+impl Negatives {
+    /// How long after another a specimen must be taken.
+    pub fn apart(&self) -> SignedDuration {
+        SignedDuration::from_hours(i64::from(self.apart_hours))
     }
 }
 
@@ -229,17 +290,27 @@ mod tests {
         let rules = book.effective_on(date(2026, 11, 26)).unwrap();
         assert_eq!((rules.fever(), rules.fewest_days()), (375, 7));
         assert_eq!(rules.path(true).unwrap().improved(), SignedDuration::from_hours(24));
+        assert!(rules.path(false).unwrap().tests.is_none());
+        let kit = rules.path_of("asymptomatic-kit").unwrap().tests.as_ref().unwrap();
+        assert_eq!(
+            (kit.count, kit.after_days, kit.methods.as_slice()),
+            (1, 5, &[TestMethod::Kit][..])
+        );
     }
 
     #[test]
     fn a_fault_is_told_with_its_line() {
         let shipped = include_str!("../../prompts/rules/release.toml");
-        let first = shipped.lines().position(|line| line == "[[rules]]").unwrap() + 1;
+        let mut begins = shipped.lines().zip(1..).filter(|(line, _)| *line == "[[rules]]");
+        let (first, second) = (begins.next().unwrap().1, begins.next().unwrap().1);
         for (from, to, line, expected) in [
             ("offset = 1", "offset = 9", first, "offset"),
             ("days = 10", "days = 0", first, "days"),
             ("days = 10", "days = \"ten\"", first + 15, "invalid type"),
-            ("version = \"2022-09-07\"", "version = \"2021-02-25\"", first + 23, "twice"),
+            ("version = \"2022-09-07\"", "version = \"2021-02-25\"", second, "twice"),
+            ("id = \"symptomatic-negative\"", "id = \"symptomatic\"", first, "path is there twice"),
+            ("count = 2", "count = 0", first, "tests.count"),
+            ("\"antigen\"", "\"dog\"", first + 33, "naat"),
             ("fever_below = 37.5", "fever_below = 375", first, "fever_below"),
             ("symptomatic = true", "symptomatic = false", first, "one path with symptoms"),
             ("days = 10", "dais = 10", first + 15, "unknown field"),

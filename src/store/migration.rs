@@ -37,6 +37,7 @@ macro_rules! migrations {
             include_str!(concat!("../../migrations/", $folder, "/0030_deleted.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0031_slot_due_order.sql")),
             include_str!(concat!("../../migrations/", $folder, "/0032_slot_of_patient.sql")),
+            include_str!(concat!("../../migrations/", $folder, "/0033_lab_test.sql")),
         ]
     };
 }
@@ -73,6 +74,7 @@ const NAMES: &[(i64, &str)] = &[
     (30, "deleted"),
     (31, "slot_due_order"),
     (32, "slot_of_patient"),
+    (33, "lab_test"),
 ];
 
 /// Applies what is missing, each migration whole or not at all.

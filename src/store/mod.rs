@@ -28,6 +28,7 @@ mod handling;
 mod health;
 mod installation;
 mod invent;
+mod lab_test;
 mod line;
 mod managing;
 mod migration;
@@ -91,6 +92,7 @@ pub use health::{
     Vital, WEEK,
 };
 pub use installation::Dialing;
+pub use lab_test::LabTestWritten;
 pub use line::{LineCall, LineOutcome};
 pub use managing::{LAST_ADMINISTRATOR, Managing, OWN_RIGHTS};
 pub use morning::{Finish, Morning, NoGo};

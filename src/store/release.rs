@@ -14,11 +14,12 @@ use crate::base::id::{
 };
 use crate::campaign::NewSlot;
 use crate::ivr::Answer;
-use crate::registry::{Course, Episode, Patient, Signed};
+use crate::registry::{Course, Episode, LabTest, Patient, Signed};
 use crate::release::judge::look_back;
-use crate::release::{Decision, Proposal, ReleaseRules, Seen, judge};
+use crate::release::{Decision, Findings, Proposal, ReleaseRules, Seen, judge};
 use crate::store::care::end_episode;
 use crate::store::health::{id_list, of_patients, pick};
+use crate::store::lab_test::tests_of_all;
 use crate::store::registry::{active_episode, episode, episode_columns, patient};
 use crate::store::row::{Fields, SIGNED, millis};
 use crate::store::schedule::open_slot;
@@ -33,6 +34,8 @@ pub struct Convalescent {
     pub episode: Episode,
     /// What is known of the illness.
     pub course: Course,
+    /// The tests of specimens that were not withdrawn, in the order in which they were taken.
+    pub tests: Vec<LabTest>,
     /// What the rules propose.
     pub proposal: Proposal,
     /// What staff decided last.
@@ -208,7 +211,8 @@ macro_rules! select_convalescents {
 
 impl Within<'_> {
     /// Those under observation on whose illness enough days have passed for somebody to be
-    /// released by these rules, the longest ill first; at most `limit`.
+    /// released by these rules, and those whose days a negative test may shorten; the longest ill
+    /// first, at most `limit`.
     pub async fn convalescents(
         &self,
         now: Timestamp,
@@ -218,19 +222,30 @@ impl Within<'_> {
         const OF_DAYS: &str = select_convalescents!(
             "and c.day_zero is not null and c.day_zero <= $4 order by c.day_zero, p.id limit $5"
         );
+        // Whoever was tested of late; each statement in the order of an index of its own.
+        const TESTED: &str = select_convalescents!(
+            "and c.day_zero > $4 and e.id in (select t.episode_id from lab_test t \
+             where t.result = 'negative' and t.withdrawn_at is null) \
+             order by c.day_zero, p.id limit $5"
+        );
         let today = civil(now).date();
         let days = i64::from(rules.fewest_days()) + i64::from(rules.offset);
         let latest = today.saturating_sub(days.days());
         let mut session = self.store.read().await?;
         let connection = session.connection();
-        let rows = sqlx::query(OF_DAYS)
-            .bind(today.to_string())
-            .bind(self.center_text())
-            .bind(self.clinic_text())
-            .bind(latest.to_string())
-            .bind(i64::from(limit))
-            .fetch_all(&mut *connection)
-            .await?;
+        let mut rows = Vec::new();
+        for statement in [OF_DAYS, TESTED] {
+            let room = (limit as usize).saturating_sub(rows.len());
+            let found = sqlx::query(statement)
+                .bind(today.to_string())
+                .bind(self.center_text())
+                .bind(self.clinic_text())
+                .bind(latest.to_string())
+                .bind(i64::try_from(room).unwrap_or(i64::MAX))
+                .fetch_all(&mut *connection)
+                .await?;
+            rows.extend(found);
+        }
         self.propose(connection, now, rules, &rows).await
     }
 
@@ -315,15 +330,20 @@ impl Within<'_> {
         let episodes: Vec<Episode> = rows.iter().map(episode).collect::<Result<_, _>>()?;
         let ids: Vec<PatientId> = episodes.iter().map(|episode| episode.patient).collect();
         let mut seen = self.seen(connection, now, rules, &ids).await?;
+        let mut tests = tests_of_all(self.store.dialect, connection, &ids).await?;
         let mut convalescents = Vec::with_capacity(rows.len());
         for (row, episode) in rows.iter().zip(episodes) {
             let open: i64 = Fields::new("escalation_case", row).integer("open_cases")?;
             let course = course(row)?;
             let seen = seen.remove(&episode.patient).unwrap_or_default();
+            let tests = tests.remove(&episode.id).unwrap_or_default();
+            let findings =
+                Findings { course: &course, seen: &seen, tests: &tests, has_open_case: open > 0 };
             convalescents.push(Convalescent {
                 patient: patient(connection, episode.patient).await?,
-                proposal: judge(rules, &course, &seen, open > 0, now),
+                proposal: judge(rules, findings, now),
                 decided: last_decision(connection, episode.id).await?,
+                tests,
                 course,
                 episode,
             });

@@ -431,8 +431,9 @@ async fn open_all(
     connection: &mut AnyConnection,
     rows: &[impl Serialize],
 ) -> Result<u32, StoreError> {
-    // The two databases take a list apart by functions of other names.
-    const SQLITE: &str = insert_openings!("json_each($1)");
+    // The two databases take a list apart by functions of other names; SQLite would write each list
+    // of the list out as text, only to read it again.
+    const SQLITE: &str = insert_openings!("jsonb_each($1)");
     const POSTGRES: &str = insert_openings!("json_array_elements($1::json) as x (value)");
     let statement = match dialect {
         Dialect::Sqlite => SQLITE,

@@ -13,6 +13,7 @@ use crate::registry::{Contact, Episode, HealthCenter, Patient, Pause, Signed, St
 use crate::store::care::{changes_of, contacts_of, notes_of};
 use crate::store::escalate::case_views;
 use crate::store::handling::{case_event, select_case_events};
+use crate::store::lab_test::{LabTestWritten, tests_of};
 use crate::store::pause::pauses_of;
 use crate::store::recording::{recording, select_recordings};
 use crate::store::registry::{center_of, episode, episode_columns, health_centers, patient};
@@ -67,6 +68,8 @@ pub struct Health {
     pub notes: Vec<StaffNote>,
     /// What was written down of the illness, oldest first.
     pub courses: Vec<CourseWritten>,
+    /// The tests of specimens that were written down, also those that were withdrawn, oldest first.
+    pub tests: Vec<LabTestWritten>,
     /// What was decided about a release from recuperation, oldest first.
     pub decisions: Vec<DecisionTaken>,
 }
@@ -235,6 +238,7 @@ impl Within<'_> {
             recordings: sounds.iter().map(recording).collect::<Result<_, _>>()?,
             notes: notes_of(connection, id, (from, to)).await?,
             courses: courses_of(connection, id, (from, to)).await?,
+            tests: tests_of(connection, id, (from, to)).await?,
             decisions: decisions_of(connection, id, (from, to)).await?,
         })
     }

@@ -397,6 +397,7 @@ async fn has_history(
         + (select count(*) from observation o where o.patient_id = $1) \
         + (select count(*) from welfare_check w where w.patient_id = $1) \
         + (select count(*) from release_decision d where d.patient_id = $1) \
+        + (select count(*) from lab_test t where t.patient_id = $1) \
         + (select count(*) from episode_course c join episode e on e.id = c.episode_id \
         where e.patient_id = $1 and c.staff_id is not null) \
         + (select count(*) from escalation_case k where k.patient_id = $1) as n";
@@ -412,6 +413,8 @@ async fn has_calls(connection: &mut AnyConnection, episode: EpisodeId) -> Result
          + (select count(*) from observation o where o.slot_id in (",
         slots_of_episode!(),
         ")) + (select count(*) from release_decision d where d.episode_id = $1) \
+         + (select count(*) from episode e join lab_test t on t.patient_id = e.patient_id \
+         and t.episode_id = e.id where e.id = $1) \
          + (select count(*) from episode_course c where c.episode_id = $1 \
          and c.staff_id is not null) as n"
     );

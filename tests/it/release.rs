@@ -15,7 +15,7 @@ use mimamori::escalation::rule::RuleBook;
 use mimamori::ivr::{Answer, Catalog, Questionnaires, YesNo};
 use mimamori::observation::Channel;
 use mimamori::prompt::Library;
-use mimamori::registry::{Course, Role, Scope, Staff};
+use mimamori::registry::{Course, Role, Scope, Staff, TestMethod, TestResult};
 use mimamori::release::{Block, Decision, ReleaseBook, ReleaseRules};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{self, Temper, VirtualCarrier};
@@ -23,6 +23,7 @@ use mimamori::store::{CaseFilter, NotDecided, Report, Store, StoreError, Within}
 use mimamori::worker::{self, Progress, Road};
 use tokio::sync::watch;
 
+use crate::accounts_by_hand::Host;
 use crate::staff::{hire, member};
 use crate::store::{Database, District, at, claims, entry, outcome};
 use crate::web::Office;
@@ -32,6 +33,7 @@ claims! {
     a_candidate_answered_well_for_long_enough
     an_answer_that_was_not_given_is_in_the_way
     a_correction_counts_in_place_of_what_it_corrects
+    negative_tests_shorten_the_days_and_are_never_overwritten
     a_release_ends_the_calls_and_is_signed
     nobody_of_another_centre_is_proposed_or_decided_about
 }
@@ -178,6 +180,60 @@ async fn a_correction_counts_in_place_of_what_it_corrects(database: Database) {
     assert_eq!(blocks(&district, patient).await, []);
 }
 
+async fn negative_tests_shorten_the_days_and_are_never_overwritten(database: Database) {
+    let district = District::new(&database).await;
+    let (store, within) = (&district.store, within(&district));
+    let by = nurse(store, &district).await.id;
+    let (patient, _) = district.admit(1).await;
+    let specimen = Some(TODAY.saturating_sub(6.days()));
+    let course = Course { onset: None, specimen, has_symptoms: Some(false) };
+    store.note_course(at(0, 0), patient.id, &course).await.unwrap();
+    for when in [days_ago(1, 8), at(8, 30)] {
+        well(store, patient.id, when).await;
+    }
+    let longest = convalescent(&district, 2, 9).await;
+    let listed = async || {
+        let people = within.convalescents(at(10, 0), &rules(), 10).await.unwrap();
+        people.iter().map(|one| one.patient.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, [longest], "a day too early");
+    let test = |day, result| (days_ago(day, 9), TestMethod::Kit, result);
+    let positive = test(6, TestResult::Positive);
+    within.add_lab_test(at(9, 0), by, patient.id, positive).await.unwrap();
+    assert_eq!(listed().await, [longest], "a positive one shortens nothing");
+    let negative = test(1, TestResult::Negative);
+    let wrong = within.add_lab_test(at(9, 10), by, patient.id, negative).await.unwrap();
+    assert_eq!(listed().await, [longest, patient.id], "the longest ill first");
+    let few = within.convalescents(at(10, 0), &rules(), 1).await.unwrap();
+    assert_eq!(few.len(), 1);
+    let one = within.convalescent(at(10, 0), &rules(), patient.id).await.unwrap().unwrap();
+    assert!(one.proposal.is_candidate(), "{:?}", one.proposal.blocks);
+    assert_eq!((one.proposal.path.as_str(), one.tests.len()), ("asymptomatic-kit", 2));
+
+    let withdrawn = (wrong, "別の方の結果でした");
+    within.withdraw_lab_test(at(9, 20), by, patient.id, withdrawn).await.unwrap();
+    assert_eq!(listed().await, [longest], "what was withdrawn shortens nothing");
+    let one = within.convalescent(at(10, 0), &rules(), patient.id).await.unwrap().unwrap();
+    assert_eq!((one.proposal.path.as_str(), one.tests.len()), ("asymptomatic", 1));
+    let again = within.withdraw_lab_test(at(9, 30), by, patient.id, withdrawn).await;
+    assert!(matches!(again, Err(StoreError::NotFound { .. })), "once");
+    let history = within.health(patient.id, (TODAY, TODAY)).await.unwrap().tests;
+    let [first, second] = history.as_slice() else { panic!("{history:?}") };
+    assert_eq!((first.test.result, second.test.id), (TestResult::Positive, wrong));
+    assert!(first.withdrawn.is_none());
+    let (reason, signed) = second.withdrawn.as_ref().unwrap();
+    assert_eq!((reason.expose().as_str(), signed.at), ("別の方の結果でした", at(9, 20)));
+
+    let silent = "update lab_test set withdrawn_at = 0, withdrawn_by = staff_id, reason = '' \
+        where withdrawn_at is null";
+    assert_eq!(database.refusal(silent).await, "lab_test_withdrawn");
+    let unknown = "update lab_test set result = 'perhaps'";
+    assert_eq!(database.refusal(unknown).await, "lab_test_result");
+    within.end_observation(at(11, 0), by, patient.id, "入院").await.unwrap();
+    let over = within.add_lab_test(at(11, 10), by, patient.id, negative).await;
+    assert!(matches!(over, Err(StoreError::NotFound { .. })), "nobody is under observation");
+}
+
 async fn a_release_ends_the_calls_and_is_signed(database: Database) {
     let district = District::new(&database).await;
     let store = &district.store;
@@ -236,6 +292,8 @@ async fn nobody_of_another_centre_is_proposed_or_decided_about(database: Databas
     let district = District::new(&database).await;
     let by = nurse(&district.store, &district).await.id;
     let patient = convalescent(&district, 1, 8).await;
+    let test = (at(9, 0), TestMethod::Naat, TestResult::Negative);
+    let own = within(&district).add_lab_test(at(9, 30), by, patient, test).await.unwrap();
     let elsewhere =
         district.store.within(Scope { center: district.store.mint(at(0, 0)), clinic: None });
     let clinic = Some(district.store.mint(at(0, 0)));
@@ -246,6 +304,11 @@ async fn nobody_of_another_centre_is_proposed_or_decided_about(database: Databas
         let (undated, people) = foreign.without_day_zero(TODAY, 10).await.unwrap();
         assert_eq!((undated, people.len()), (0, 0));
         let refused = foreign.set_course(at(10, 0), by, patient, &ill_for(3)).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+        let test = (at(9, 0), TestMethod::Naat, TestResult::Negative);
+        let refused = foreign.add_lab_test(at(10, 0), by, patient, test).await;
+        assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+        let refused = foreign.withdraw_lab_test(at(10, 0), by, patient, (own, "x")).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
         let released = (Decision::Released, "", None);
         let refused = foreign.decide_release(at(10, 0), by, patient, &rules(), released).await;
@@ -380,9 +443,80 @@ async fn a_nurse_releases_by_name_and_a_scheduler_sees_nothing() {
         );
     }
 
+    // A test of a specimen, written down and withdrawn on the page of one patient.
+    let page = browser.get(&format!("/release/{early}")).await;
+    assert!(page.text.contains("神崎 2") && page.text.contains("日目以降"), "{}", page.text);
+    let path = format!("/release/{early}/tests");
+    let good = [("collected", "2026-11-22T09:00"), ("method", "naat"), ("result", "negative")];
+    for (name, wrong) in [("collected", "2026-11-24T09:00"), ("method", "dog"), ("result", "")] {
+        let form = good.map(|(field, value)| (field, if field == name { wrong } else { value }));
+        let page = browser.post(&path, &form).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+    }
+    assert_eq!(browser.post(&path, &good).await.status, StatusCode::SEE_OTHER);
+    let page = browser.get(&format!("/release/{early}")).await;
+    let test = page.between(&format!("action=\"{path}/"), "/withdraw\"").unwrap();
+    let path = format!("{path}/{test}/withdraw");
+    let page = browser.post(&path, &[("reason", " ")]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.text);
+    let page = browser.post(&path, &[("reason", "転記の誤り")]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
+    let stream = browser.get(&format!("/patients/{early}")).await.text;
+    for words in ["<del>11/22 09:00 核酸検出検査", "転記の誤り"] {
+        assert!(stream.contains(words), "{words}: {stream}");
+    }
+    assert_eq!(clinic.get(&format!("/release/{early}")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(office.audited("patient.test_").await.len(), 2);
+
     let audited: Vec<String> =
         office.audited("release.").await.into_iter().map(|(action, _)| action).collect();
     assert_eq!(audited.iter().filter(|action| *action == "release.decided").count(), 1);
     assert!(audited.contains(&"release.viewed".to_owned()));
     assert_eq!(office.audited("patient.course_written").await.len(), 1);
+}
+
+/// A site's own file, named in its settings: what is proposed at the terminal goes by it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_releases_by_rules_of_its_own() {
+    const NAMED: &str = "release_rules = \"own.toml\"\n";
+    const SETTINGS: &str = "[[health_center]]\ncode = \"minato\"\nname = \"みなと保健所\"\n\
+        kana = \"ミナトホケ'ンジョ\"\ndesk_phone = \"03-0000-0000\"\n";
+    let host = Host::new();
+    let database = host.file().join("mimamori.db");
+    let store = Store::open(database.to_str().unwrap(), [7; 32]).await.unwrap();
+    let now = at(0, 0);
+    let center = mimamori::registry::HealthCenter {
+        id: store.mint(now),
+        code: "minato".to_owned(),
+        name: "みなと保健所".to_owned(),
+        kana: "ミナトホケ'ンジョ".to_owned(),
+        desk_phone: "03-0000-0000".to_owned(),
+        opens_at: time(9, 0, 0, 0),
+        closes_at: time(18, 0, 0, 0),
+    };
+    store.save_health_center(now, &center).await.unwrap();
+    store.close().await;
+
+    let shipped = include_str!("../../prompts/rules/release.toml");
+    let own = shipped.split("[[rules]]").take(2).collect::<Vec<_>>().join("[[rules]]");
+    let own = own
+        .replace("version = \"2021-02-25\"", "version = \"市-1\"")
+        .replace("source = \"厚生労働省", "source = \"みなと市の要領");
+    std::fs::write(host.file().join("own.toml"), &own).unwrap();
+    let settings = |text: &str| {
+        std::fs::write(host.file().join("mimamori.toml"), text).unwrap();
+    };
+    let list = ["release", "--center", "minato"];
+    settings(SETTINGS);
+    assert!(!host.good(&list).contains("みなと市の要領"), "what nobody names is not in force");
+    settings(&format!("{NAMED}{SETTINGS}"));
+    assert!(host.good(&list).contains("みなと市の要領"));
+
+    let faulty = own.replace("fresh_hours = 30", "fresh_hours = 0");
+    std::fs::write(host.file().join("own.toml"), faulty).unwrap();
+    let told = host.bad(&list);
+    assert!(told.contains("own.toml:24") && told.contains("fresh_hours: 1–168"), "{told}");
+    std::fs::remove_file(host.file().join("own.toml")).unwrap();
+    let told = host.bad(&list);
+    assert!(told.contains("cannot read") && told.contains("own.toml"), "{told}");
 }

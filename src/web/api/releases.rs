@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use crate::base::Bilingual;
 use crate::base::clock::civil;
-use crate::base::id::PatientId;
-use crate::registry::{Course, Right};
+use crate::base::id::{LabTestId, PatientId};
+use crate::registry::{Course, LabTest, Right, TestMethod, TestResult};
 use crate::release::{Decision, ReleaseRules};
 use crate::store::{Convalescent, NotDecided};
 use crate::web::Desk;
@@ -30,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<Desk> {
         .routes(routes!(one))
         .routes(routes!(decide))
         .routes(routes!(course))
+        .routes(routes!(test))
+        .routes(routes!(withdraw_test))
 }
 
 /// What the rules propose about a patient under observation.
@@ -41,7 +43,8 @@ struct ProposalOut {
     patient: String,
     /// Nothing is in the way but a person.
     is_candidate: bool,
-    /// The version of the rules, and the path within it: `symptomatic` or `asymptomatic`.
+    /// The version of the rules, and the path within it that has the least in the way: by days,
+    /// `symptomatic` or `asymptomatic`, or one by negative tests.
     rules: String,
     path: String,
     /// The onset; without symptoms, the day of the specimen.
@@ -53,6 +56,8 @@ struct ProposalOut {
     /// Since when every answer on fever and symptoms was good.
     #[schema(format = DateTime)]
     improved_at: Option<String>,
+    /// The tests of specimens that were not withdrawn, in the order in which they were taken.
+    tests: Vec<TestOut>,
     /// What is in the way, in Japanese and English.
     blocks: Vec<BlockOut>,
     /// What staff decided last: `released` or `kept`.
@@ -65,6 +70,44 @@ struct ProposalOut {
 struct BlockOut {
     ja: String,
     en: String,
+}
+
+/// A specimen, and what was found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabTest)]
+struct TestOut {
+    #[schema(format = Uuid)]
+    id: String,
+    /// When the specimen was taken.
+    #[schema(format = DateTime)]
+    collected_at: String,
+    /// `naat`, `antigen` or `kit`.
+    method: String,
+    /// `negative`, `positive` or `indeterminate`.
+    result: String,
+}
+
+/// A test of a specimen to write down.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewLabTest)]
+struct TestIn {
+    /// When the specimen was taken; not after now.
+    #[schema(format = DateTime)]
+    collected_at: String,
+    /// `naat` (PCR and the like), `antigen` (measured) or `kit`.
+    method: String,
+    /// `negative`, `positive` or `indeterminate`.
+    result: String,
+}
+
+/// Why a test was written down wrongly.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LabTestWithdrawal)]
+struct WithdrawalIn {
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
 }
 
 /// The longest ill first, at most 200.
@@ -109,6 +152,17 @@ struct CourseIn {
     has_symptoms: Option<bool>,
 }
 
+impl TestOut {
+    fn new(test: &LabTest) -> Self {
+        Self {
+            id: test.id.to_string(),
+            collected_at: test.collected_at.to_string(),
+            method: test.method.as_str().to_owned(),
+            result: test.result.as_str().to_owned(),
+        }
+    }
+}
+
 impl ProposalOut {
     fn new(rules: &ReleaseRules, one: &Convalescent) -> Self {
         let proposal = &one.proposal;
@@ -123,13 +177,15 @@ impl ProposalOut {
             day_zero: day(proposal.day_zero),
             from: day(proposal.from),
             improved_at: proposal.improved_at.map(|at| at.to_string()),
+            tests: one.tests.iter().map(TestOut::new).collect(),
             blocks: proposal.blocks.iter().map(|it| block(it.told(rules))).collect(),
             decision: one.decided.as_ref().map(|it| it.decision.as_str().to_owned()),
         }
     }
 }
 
-/// The patients on whose illness enough days have passed for anybody to be released.
+/// The patients on whose illness enough days have passed for anybody to be released, or whose days a
+/// negative test may shorten.
 #[utoipa::path(get, path = "/releases", tag = "patients",
     responses((status = OK, body = All)))]
 async fn list(
@@ -238,5 +294,50 @@ async fn course(
     };
     let within = desk.store.within(client.scope()?);
     within.set_course(client.now, client.staff.id, patient, &course).await?;
+    Ok(axum::Json(shown(&desk, &client, patient).await?))
+}
+
+/// Writes down a test of a specimen. It is never overwritten.
+#[utoipa::path(post, path = "/patients/{id}/tests", tag = "patients", request_body = TestIn,
+    params(("id" = String, Path, format = Uuid)),
+    responses((status = OK, body = ProposalOut)))]
+async fn test(
+    State(desk): State<Desk>,
+    Extension(client): Extension<Client>,
+    Path(id): Path<String>,
+    Json(given): Json<TestIn>,
+) -> Result<axum::Json<ProposalOut>, Problem> {
+    client.must(Right::SeeHealth)?;
+    client.must(Right::ChangePlan)?;
+    let patient = given::id(&id)?;
+    let collected_at = given::moment("/collected_at", &given.collected_at)?;
+    if collected_at > client.now {
+        let what = Bilingual::fixed("今より後の日時です", "a moment after now");
+        return Err(Problem::field("/collected_at", what));
+    }
+    let method = given::word("/method", &given.method, TestMethod::parse)?;
+    let result = given::word("/result", &given.result, TestResult::parse)?;
+    let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
+    within.add_lab_test(client.now, by, patient, (collected_at, method, result)).await?;
+    Ok(axum::Json(shown(&desk, &client, patient).await?))
+}
+
+/// Withdraws a test that was written down wrongly; it stays in the patient's history.
+#[utoipa::path(post, path = "/patients/{id}/tests/{test}/withdraw", tag = "patients",
+    request_body = WithdrawalIn,
+    params(("id" = String, Path, format = Uuid), ("test" = String, Path, format = Uuid)),
+    responses((status = OK, body = ProposalOut)))]
+async fn withdraw_test(
+    State(desk): State<Desk>,
+    Extension(client): Extension<Client>,
+    Path((id, test)): Path<(String, String)>,
+    Json(given): Json<WithdrawalIn>,
+) -> Result<axum::Json<ProposalOut>, Problem> {
+    client.must(Right::SeeHealth)?;
+    client.must(Right::ChangePlan)?;
+    let (patient, test): (PatientId, LabTestId) = (given::id(&id)?, given::id(&test)?);
+    let reason = given::text("/reason", &given.reason, 500)?;
+    let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
+    within.withdraw_lab_test(client.now, by, patient, (test, reason.as_str())).await?;
     Ok(axum::Json(shown(&desk, &client, patient).await?))
 }

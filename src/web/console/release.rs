@@ -5,21 +5,22 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use jiff::civil::Date;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::base::Bilingual;
-use crate::base::clock::civil;
-use crate::base::id::PatientId;
-use crate::registry::{Course, Patient, Right};
-use crate::release::{Decision, Proposal, ReleaseRules};
+use crate::base::clock::{civil, timestamp};
+use crate::base::id::{LabTestId, PatientId};
+use crate::registry::{Course, LabTest, Patient, Right, TestMethod, TestResult};
+use crate::release::{self, Decision, Negatives, Proposal, ReleaseRules};
 use crate::store::{Convalescent, NotDecided};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::words;
 use crate::web::fault::Fault;
-use crate::web::release;
+use crate::web::release as common;
 use crate::web::ui::{self, Icon, Section};
 
 /// More do not fit on a page that somebody decides from.
@@ -36,8 +37,11 @@ const TITLE: Bilingual = Bilingual::fixed("解除候補", "Releases");
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .route("/release", get(page))
+        .route("/release/{patient}", get(one))
         .route("/release/{patient}/decide", post(decide))
         .route("/release/{patient}/course", post(course))
+        .route("/release/{patient}/tests", post(test))
+        .route("/release/{patient}/tests/{test}/withdraw", post(withdraw_test))
 }
 
 /// Who may decide: the health centre does, and not the clinic that looks after somebody.
@@ -48,7 +52,7 @@ fn may_decide(viewer: &Viewer) -> bool {
 async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault> {
     viewer.must(Right::SeeHealth)?;
     let today = civil(viewer.now).date();
-    let rules = release::rules(&desk, viewer.now)?;
+    let rules = common::rules(&desk, viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let people = within.convalescents(viewer.now, rules, LIMIT).await?;
     let (n_undated, undated) = within.without_day_zero(today, UNDATED).await?;
@@ -96,6 +100,28 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
     Ok(ui::page(&viewer, Section::Release, &TITLE, &body))
 }
 
+/// One patient, however few days have passed.
+async fn one(
+    viewer: Viewer,
+    State(desk): State<Desk>,
+    Path(patient): Path<String>,
+) -> Result<Markup, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    let patient = patient.parse().map_err(|_| Fault::NotFound)?;
+    let rules = common::rules(&desk, viewer.now)?;
+    let within = desk.store.within(viewer.scope()?);
+    let one = within.convalescent(viewer.now, rules, patient).await?.ok_or(Fault::NotFound)?;
+    let mut entry = viewer.audit("release.viewed");
+    entry.patient = Some(patient);
+    desk.store.audit(viewer.now, &entry).await?;
+    let body = html! {
+        (terms(&viewer, rules))
+        (card(&viewer, rules, &one))
+        p { a href="/release" { (viewer.say("解除候補の一覧へ", "All who may be released")) } }
+    };
+    Ok(ui::page(&viewer, Section::Release, &TITLE, &body))
+}
+
 /// By which rules.
 fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
     let path = |symptomatic: bool| {
@@ -107,20 +133,64 @@ fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
         format!(
             "症状のある方は発症日から{days}日間が過ぎ、症状が軽くなって{hours}時間以上。\
              症状のない方は検体採取日から{days_without}日間。熱と症状の質問に「わからない」や未回答が\
-             あると候補になりません。検査の陰性による解除は、ここでは計算しません。"
+             あると候補になりません。"
         ),
         format!(
             "With symptoms: {days} days after the onset, and better for {hours} hours or more. Without: \
              {days_without} days after the specimen. Whoever did not answer on fever and symptoms \
-             is no candidate. Releases by negative tests are not computed."
+             is no candidate."
         ),
     );
     html! {
         p { (viewer.tell(&text)) }
+        @for path in &rules.paths {
+            @if let Some(negatives) = &path.tests {
+                p { (viewer.tell(&shortened(viewer, path, negatives))) }
+            }
+        }
         p.muted.small {
             (viewer.say("基準", "Rules")) " " (rules.version) " — " (rules.source)
         }
     }
+}
+
+/// How negative tests shorten the days.
+fn shortened(viewer: &Viewer, path: &release::Path, negatives: &Negatives) -> Bilingual {
+    let methods: Vec<_> =
+        negatives.methods.iter().map(|method| words::test_method(*method)).collect();
+    let methods: Vec<&str> = methods.iter().map(|method| viewer.tell(method)).collect();
+    let (methods, count) = (methods.join(viewer.say("か", " or ")), negatives.count);
+    let (days, better) = (negatives.after_days, path.improved().as_hours());
+    let whom = if path.symptomatic {
+        Bilingual::fixed("症状のある方", "with symptoms")
+    } else {
+        Bilingual::fixed("症状のない方", "without symptoms")
+    };
+    let conditions = [
+        (days > 0).then(|| (format!("{days}日目以降、"), format!(", on day {days} or later"))),
+        (better > 0).then(|| {
+            let en = format!(", {better} hours after getting better");
+            (format!("軽快して{better}時間以降、"), en)
+        }),
+    ];
+    let (when_ja, when_en): (Vec<String>, Vec<String>) = conditions.into_iter().flatten().unzip();
+    let apart = negatives.apart().as_hours();
+    let (apart_ja, apart_en) = match count {
+        1 => (String::new(), String::new()),
+        _ => (format!("{apart}時間以上あけて続けて"), format!(", {apart} hours apart")),
+    };
+    Bilingual::composed(
+        format!(
+            "検査による短縮: {}は、{}{methods}で{apart_ja}{count}回陰性のとき。",
+            whom.ja,
+            when_ja.concat()
+        ),
+        format!(
+            "Sooner, {}: {count} negative by {methods}{}{apart_en}.",
+            whom.en,
+            when_en.concat()
+        ),
+    )
 }
 
 fn who(viewer: &Viewer, patient: &Patient, today: Date) -> Markup {
@@ -149,6 +219,14 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
                 }
             }
             dl.pairs {
+                dt { (viewer.say("根拠", "On the ground of")) }
+                dd {
+                    @if rules.path_of(&proposal.path).is_some_and(|path| path.tests.is_some()) {
+                        (viewer.say("検査の陰性", "negative tests"))
+                    } @else {
+                        (viewer.say("日数", "days"))
+                    }
+                }
                 dt { (basis(viewer, &one.course)) } dd { (day(proposal.day_zero)) }
                 dt { (viewer.say("日数の上では", "By the days")) }
                 dd { (day(proposal.from)) (viewer.say(" から解除できます", ": the first day of a release")) }
@@ -187,6 +265,7 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
                 (decide_form(viewer, patient.id, proposal))
                 (course_form(viewer, patient.id, &one.course))
             }
+            (tests(viewer, patient.id, &one.tests))
         }
     }
 }
@@ -273,6 +352,72 @@ fn course_form(viewer: &Viewer, id: PatientId, course: &Course) -> Markup {
     }
 }
 
+/// The tests of specimens; who may decide, writes them down.
+fn tests(viewer: &Viewer, id: PatientId, tests: &[LabTest]) -> Markup {
+    html! {
+        @if !tests.is_empty() {
+            div.scroll { table {
+                thead { tr {
+                    th scope="col" { (viewer.say("検体採取", "Specimen")) }
+                    th scope="col" { (viewer.say("検査", "Test")) }
+                    th scope="col" { (viewer.say("結果", "Result")) }
+                    @if may_decide(viewer) {
+                        th scope="col" { (viewer.say("誤りの取り消し", "Written down wrongly")) }
+                    }
+                } }
+                tbody { @for test in tests { tr {
+                    th scope="row" { (civil(test.collected_at).strftime("%Y-%m-%d %H:%M")) }
+                    td { (viewer.tell(&words::test_method(test.method))) }
+                    td { strong { (viewer.tell(&words::test_result(test.result))) } }
+                    @if may_decide(viewer) { td { (withdraw_form(viewer, id, test)) } }
+                } } }
+            } }
+        }
+        @if may_decide(viewer) { (test_form(viewer, id)) }
+    }
+}
+
+fn withdraw_form(viewer: &Viewer, id: PatientId, test: &LabTest) -> Markup {
+    html! {
+        form.row method="post" action={ "/release/" (id) "/tests/" (test.id) "/withdraw" } {
+            (ui::csrf(viewer))
+            label { (viewer.say("理由", "Reason"))
+                input name="reason" required maxlength=(LONGEST_REASON); }
+            button.quiet type="submit" { (viewer.say("取り消す", "Withdraw")) }
+        }
+    }
+}
+
+fn test_form(viewer: &Viewer, id: PatientId) -> Markup {
+    let now = civil(viewer.now).strftime("%Y-%m-%dT%H:%M");
+    html! {
+        details.form {
+            summary { (viewer.say("検査結果を登録", "Write down a test")) }
+            form.row method="post" action={ "/release/" (id) "/tests" } {
+                (ui::csrf(viewer))
+                label { (viewer.say("検体を採取した日時", "When the specimen was taken"))
+                    input type="datetime-local" name="collected" required max=(now); }
+                label { (viewer.say("検査", "Test"))
+                    select name="method" required {
+                        @for method in TestMethod::ALL {
+                            option value=(method.as_str()) { (viewer.tell(&words::test_method(method))) }
+                        }
+                    }
+                }
+                label { (viewer.say("結果", "Result"))
+                    select name="result" required {
+                        option value="" { (viewer.say("選んでください", "Please choose")) }
+                        @for result in TestResult::ALL {
+                            option value=(result.as_str()) { (viewer.tell(&words::test_result(result))) }
+                        }
+                    }
+                }
+                button type="submit" { (viewer.say("登録する", "Write down")) }
+            }
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct DecideForm {
     #[serde(default)]
@@ -303,11 +448,11 @@ async fn decide(
         ));
     }
     let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
-    let rules = release::rules(&desk, viewer.now)?;
+    let rules = common::rules(&desk, viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let by = viewer.staff.id;
     let farewell = match form.farewell.as_str() {
-        "1" => release::farewell(&desk, &within, viewer.now, patient).await?,
+        "1" => common::farewell(&desk, &within, viewer.now, patient).await?,
         _ => None,
     };
     let decided = (decision, reason.as_str(), farewell.as_ref());
@@ -374,6 +519,66 @@ async fn course(
     let within = desk.store.within(viewer.scope()?);
     within.set_course(viewer.now, viewer.staff.id, patient, &course).await?;
     Ok(done("/release", viewer.say("登録しました。", "Written down.")))
+}
+
+#[derive(Deserialize)]
+struct TestForm {
+    #[serde(default)]
+    collected: String,
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    result: String,
+}
+
+async fn test(
+    State(desk): State<Desk>,
+    Path(patient): Path<String>,
+    Posted { viewer, form }: Posted<TestForm>,
+) -> Result<Response, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    viewer.must(Right::ChangePlan)?;
+    let patient: PatientId = patient.parse().map_err(|_| Fault::NotFound)?;
+    let collected_at = form.collected.parse::<DateTime>().ok().map(timestamp);
+    let collected_at: Timestamp = collected_at.filter(|at| *at <= viewer.now).ok_or_else(|| {
+        invalid(
+            "検体を採取した日時を正しく入力してください(今まで)。",
+            "Please write when the specimen was taken; not after now.",
+        )
+    })?;
+    let method = TestMethod::parse(&form.method)
+        .ok_or_else(|| invalid("検査を選んでください。", "Please choose the test."))?;
+    let result = TestResult::parse(&form.result)
+        .ok_or_else(|| invalid("結果を選んでください。", "Please choose the result."))?;
+    let (within, by) = (desk.store.within(viewer.scope()?), viewer.staff.id);
+    within.add_lab_test(viewer.now, by, patient, (collected_at, method, result)).await?;
+    let words = viewer.say("検査結果を登録しました。", "The test is written down.");
+    Ok(done(&format!("/release/{patient}"), words))
+}
+
+#[derive(Deserialize)]
+struct WithdrawForm {
+    #[serde(default)]
+    reason: String,
+}
+
+async fn withdraw_test(
+    State(desk): State<Desk>,
+    Path((patient, test)): Path<(String, String)>,
+    Posted { viewer, form }: Posted<WithdrawForm>,
+) -> Result<Response, Fault> {
+    viewer.must(Right::SeeHealth)?;
+    viewer.must(Right::ChangePlan)?;
+    let patient: PatientId = patient.parse().map_err(|_| Fault::NotFound)?;
+    let test: LabTestId = test.parse().map_err(|_| Fault::NotFound)?;
+    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
+    if reason.is_empty() {
+        return Err(invalid("理由を入力してください。", "Please write a reason."));
+    }
+    let (within, by) = (desk.store.within(viewer.scope()?), viewer.staff.id);
+    within.withdraw_lab_test(viewer.now, by, patient, (test, reason.as_str())).await?;
+    let words = viewer.say("検査結果を取り消しました。", "The test is withdrawn.");
+    Ok(done(&format!("/release/{patient}"), words))
 }
 
 fn invalid(ja: &'static str, en: &'static str) -> Fault {

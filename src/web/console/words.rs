@@ -4,7 +4,7 @@ use crate::base::Bilingual;
 use crate::call::{Completion, Disposition, Respondent};
 use crate::ivr::YesNo;
 use crate::observation::Channel;
-use crate::registry::{ConsoleLanguage, RiskFlag};
+use crate::registry::{ConsoleLanguage, RiskFlag, TestMethod, TestResult};
 use crate::tape::Deleted;
 use crate::web::ui::Icon;
 
@@ -89,6 +89,24 @@ pub(in crate::web) fn yes_no(answer: YesNo) -> Bilingual {
         YesNo::Yes => Bilingual::fixed("はい", "yes"),
         YesNo::No => Bilingual::fixed("いいえ", "no"),
         YesNo::Unknown => Bilingual::fixed("不明", "unknown"),
+    }
+}
+
+/// How a specimen was examined.
+pub(in crate::web) fn test_method(method: TestMethod) -> Bilingual {
+    match method {
+        TestMethod::Naat => Bilingual::fixed("核酸検出検査(PCR等)", "nucleic acid (PCR …)"),
+        TestMethod::Antigen => Bilingual::fixed("抗原定量検査", "antigen, measured"),
+        TestMethod::Kit => Bilingual::fixed("抗原定性検査キット", "antigen kit"),
+    }
+}
+
+/// What was found in a specimen.
+pub(in crate::web) fn test_result(result: TestResult) -> Bilingual {
+    match result {
+        TestResult::Negative => Bilingual::fixed("陰性", "negative"),
+        TestResult::Positive => Bilingual::fixed("陽性", "positive"),
+        TestResult::Indeterminate => Bilingual::fixed("判定保留", "indeterminate"),
     }
 }
 

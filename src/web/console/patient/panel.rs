@@ -41,8 +41,21 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
             (forms.consent())
             (forms.contacts())
         }
+        @if viewer.may(Right::SeeHealth) && active.is_some() { (release(viewer, timeline)) }
         @if viewer.may(Right::ChangeRules) && !timeline.clinics.is_empty() { (forms.clinic()) }
         @if viewer.may(Right::ChangePlan) && active.is_some() { (forms.end()) }
+    }
+}
+
+/// The way to what the rules of release say.
+fn release(viewer: &Viewer, timeline: &Timeline) -> Markup {
+    html! {
+        div.card {
+            h2 { (viewer.say("療養解除", "Release")) }
+            a href={ "/release/" (timeline.plan.patient.id) } {
+                (viewer.say("解除の条件と検査結果", "What the rules say, and tests"))
+            }
+        }
     }
 }
 

@@ -17,14 +17,14 @@ use crate::observation::{Channel, Observation};
 use crate::registry::{Pause, Right, Signed};
 use crate::release::Decision;
 use crate::store::{
-    CaseEvent, CaseView, Change, CourseWritten, DecisionTaken, Health, ListedIn, Observed,
-    PatientChange,
+    CaseEvent, CaseView, Change, CourseWritten, DecisionTaken, Health, LabTestWritten, ListedIn,
+    Observed, PatientChange,
 };
 use crate::tape::{Recording, State};
 use crate::web::auth::Viewer;
 use crate::web::console::cases::text_of;
 use crate::web::console::patient::{STREAM_DAYS, Timeline, words};
-use crate::web::console::words::deleted;
+use crate::web::console::words::{deleted, test_method, test_result};
 use crate::web::ui::{self, Icon, badge, icon};
 
 /// What a thing in the stream is.
@@ -200,6 +200,9 @@ fn items(viewer: &Viewer, timeline: &Timeline) -> Vec<Item> {
         for course in &health.courses {
             items.push(course_item(viewer, course));
         }
+        for test in &health.tests {
+            items.push(test_item(viewer, test));
+        }
         for decision in &health.decisions {
             items.push(decision_item(viewer, decision));
         }
@@ -327,6 +330,28 @@ fn course_item(viewer: &Viewer, written: &CourseWritten) -> Item {
         }
     };
     Item { at: written.at, kind: Kind::Setting, body }
+}
+
+/// A test of a specimen, as somebody wrote it down; crossed out if it was withdrawn.
+fn test_item(viewer: &Viewer, written: &LabTestWritten) -> Item {
+    let test = &written.test;
+    let told = html! {
+        (civil(test.collected_at).strftime("%m/%d %H:%M")) " "
+        (viewer.tell(&test_method(test.method))) ": "
+        strong { (viewer.tell(&test_result(test.result))) }
+    };
+    let body = html! {
+        p {
+            strong { (viewer.say("検査", "Test")) } " "
+            @if written.withdrawn.is_some() { del { (told) } } @else { (told) }
+        }
+        (signature(viewer, &written.signed))
+        @if let Some((reason, signed)) = &written.withdrawn {
+            p { (viewer.say("取り消し: ", "Withdrawn: ")) (reason.expose()) }
+            (signature(viewer, signed))
+        }
+    };
+    Item { at: written.signed.at, kind: Kind::Setting, body }
 }
 
 /// That somebody was released from recuperation, or was not; and what the rules had to say.
