@@ -249,6 +249,7 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
             @if !proposal.blocks.is_empty() {
                 ul { @for block in &proposal.blocks { li { (viewer.tell(&block.told(rules))) } } }
             }
+            @if !one.tests.is_empty() { (tests(viewer, patient.id, &one.tests)) }
             @if let Some(decided) = &one.decided {
                 p {
                     strong { (match decided.decision {
@@ -264,8 +265,8 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
             @if may_decide(viewer) {
                 (decide_form(viewer, patient.id, proposal))
                 (course_form(viewer, patient.id, &one.course))
+                (test_form(viewer, patient.id))
             }
-            (tests(viewer, patient.id, &one.tests))
         }
     }
 }
@@ -352,28 +353,25 @@ fn course_form(viewer: &Viewer, id: PatientId, course: &Course) -> Markup {
     }
 }
 
-/// The tests of specimens; who may decide, writes them down.
+/// The tests of specimens; who may decide, may withdraw what was wrong.
 fn tests(viewer: &Viewer, id: PatientId, tests: &[LabTest]) -> Markup {
     html! {
-        @if !tests.is_empty() {
-            div.scroll { table {
-                thead { tr {
-                    th scope="col" { (viewer.say("検体採取", "Specimen")) }
-                    th scope="col" { (viewer.say("検査", "Test")) }
-                    th scope="col" { (viewer.say("結果", "Result")) }
-                    @if may_decide(viewer) {
-                        th scope="col" { (viewer.say("誤りの取り消し", "Written down wrongly")) }
-                    }
-                } }
-                tbody { @for test in tests { tr {
-                    th scope="row" { (civil(test.collected_at).strftime("%Y-%m-%d %H:%M")) }
-                    td { (viewer.tell(&words::test_method(test.method))) }
-                    td { strong { (viewer.tell(&words::test_result(test.result))) } }
-                    @if may_decide(viewer) { td { (withdraw_form(viewer, id, test)) } }
-                } } }
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { (viewer.say("検体採取", "Specimen")) }
+                th scope="col" { (viewer.say("検査", "Test")) }
+                th scope="col" { (viewer.say("結果", "Result")) }
+                @if may_decide(viewer) {
+                    th scope="col" { (viewer.say("誤りの取り消し", "Written down wrongly")) }
+                }
             } }
-        }
-        @if may_decide(viewer) { (test_form(viewer, id)) }
+            tbody { @for test in tests { tr {
+                th scope="row" { (civil(test.collected_at).strftime("%Y-%m-%d %H:%M")) }
+                td { (viewer.tell(&words::test_method(test.method))) }
+                td.nowrap { strong { (viewer.tell(&words::test_result(test.result))) } }
+                @if may_decide(viewer) { td { (withdraw_form(viewer, id, test)) } }
+            } } }
+        } }
     }
 }
 
@@ -381,7 +379,7 @@ fn withdraw_form(viewer: &Viewer, id: PatientId, test: &LabTest) -> Markup {
     html! {
         form.row method="post" action={ "/release/" (id) "/tests/" (test.id) "/withdraw" } {
             (ui::csrf(viewer))
-            label { (viewer.say("理由", "Reason"))
+            label { (viewer.say("取り消す理由", "Why it is withdrawn"))
                 input name="reason" required maxlength=(LONGEST_REASON); }
             button.quiet type="submit" { (viewer.say("取り消す", "Withdraw")) }
         }
@@ -412,7 +410,7 @@ fn test_form(viewer: &Viewer, id: PatientId) -> Markup {
                         }
                     }
                 }
-                button type="submit" { (viewer.say("登録する", "Write down")) }
+                button type="submit" { (viewer.say("この検査を登録", "Write this test down")) }
             }
         }
     }

@@ -238,6 +238,35 @@ async fn a_nurse_confirms_a_release_that_is_proposed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nurse_writes_down_a_test_and_withdraws_it() {
+    let console = Console::open().await;
+    let claim = "a test of a specimen";
+    let Some(browser) = Browser::of(&console, Role::Nurse, claim).await else { return };
+    let patient = console.town.somebody(Temper::Urgent).patient.id;
+    browser.goto(&format!("/patients/{patient}")).await;
+    browser.press("解除の条件と検査結果").await;
+    browser.reads("検査による短縮").await;
+    browser.press("検査結果を登録").await;
+    let just_now = "const field = document.querySelector('input[name=collected]'); \
+        field.value = field.max";
+    browser.execute(just_now, vec![]).await;
+    browser.fill("検査", "抗原定性検査キット").await;
+    browser.fill("結果", "陰性").await;
+    browser.is_clean().await;
+    browser.press("この検査を登録").await;
+    browser.reads("検査結果を登録しました").await;
+    browser.is_clean().await;
+    browser.shoot("nurse-release-test", &[LAPTOP, TABLET, TABLET_UPRIGHT]).await;
+    browser.fill("取り消す理由", "別の方の結果でした").await;
+    browser.press("取り消す").await;
+    browser.reads("検査結果を取り消しました").await;
+    browser.goto(&format!("/patients/{patient}")).await;
+    browser.reads("別の方の結果でした").await;
+    browser.shoot("nurse-test-withdrawn", &[LAPTOP]).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_verifies_the_chain_and_sees_no_patient() {
     let console = Console::open().await;
     let claim = "the day of an auditor";
