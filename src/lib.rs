@@ -117,6 +117,7 @@
 //! | **episode** | the days under observation |
 //! | **case** | a human must act; opened, acknowledged, resolved |
 //! | **welfare check** | 安否確認: somebody silent all day, or in the evening, is looked for; listed, decided, settled |
+//! | **lab test** | a specimen, how it was examined, what was found; withdrawn and never overwritten |
 //! | **course**, **proposal** | from which day an illness is counted; that a release is possible, for a person to decide |
 //! | **concern** | how much an answer weighs while the patient is still on the line |
 

@@ -25,5 +25,5 @@ create table lab_test (
 );
 
 create index lab_test_of_patient on lab_test (patient_id, collected_at);
-create index lab_test_negative on lab_test (episode_id)
+create index lab_test_negative on lab_test (collected_at, episode_id)
     where result = 'negative' and withdrawn_at is null;

@@ -6,6 +6,12 @@ drop index slot_of_patient;
 create unique index episode_of_patient on episode (patient_id, id);
 
 -- The two databases change constraints differently; from here on the texts are twins.
+-- PostgreSQL looks at each row by itself.
+create table slot_of_another (n integer constraint slot_of_episode check (n = 0)) strict;
+insert into slot_of_another select count(*) from slot s join episode e on e.id = s.episode_id
+    where e.patient_id <> s.patient_id;
+drop table slot_of_another;
+
 -- No row is changed; the index of the constraint is made anew from its new text
 -- (https://www.sqlite.org/lang_altertable.html, section 8).
 pragma writable_schema = on;

@@ -52,7 +52,7 @@ pub(super) fn releases(people: &[Convalescent], rules: &ReleaseRules) -> Table {
         "管理番号\nNumber",
         "氏名\nName",
         "発症日・検体採取日\nDay 0",
-        "解除可能日\nFrom",
+        "解除可能日(日数)\nFrom, by the days",
         "状態\nState",
         "理由\nIn the way",
     ]);

@@ -46,7 +46,7 @@ pub struct Proposal {
     pub path: String,
     /// Day 0, if it is known.
     pub day_zero: Option<Date>,
-    /// The first day on which the release is possible, by the days alone.
+    /// The first day on which the release is possible without a test, by the days alone.
     pub from: Option<Date>,
     /// Since when every answer was good.
     pub improved_at: Option<Timestamp>,
@@ -219,15 +219,17 @@ fn tests_since_day_zero(findings: Findings<'_>, now: Timestamp) -> Vec<LabTest> 
 fn judge_by(rules: &ReleaseRules, path: &Path, findings: Findings<'_>, now: Timestamp) -> Proposal {
     let today = civil(now).date();
     let Findings { course, seen, has_open_case, .. } = findings;
+    let day_zero = course.day_zero();
+    let by_days = rules.path(path.symptomatic).unwrap_or(path);
     let mut proposal = Proposal {
         rules: rules.version.clone(),
         path: path.id.clone(),
-        day_zero: course.day_zero(),
-        from: course.day_zero().map(|day| first_day(rules, path, day)),
+        day_zero,
+        from: day_zero.map(|day| first_day(rules, by_days, day)),
         improved_at: None,
         blocks: Vec::new(),
     };
-    match proposal.from {
+    match day_zero.map(|day| first_day(rules, path, day)) {
         None => proposal.blocks.push(Block::NoDayZero),
         Some(from) if today < from => proposal.blocks.push(Block::TooEarly { from }),
         Some(_) => {}
@@ -572,12 +574,20 @@ mod tests {
                 vec![Block::TooEarly { from: TODAY.saturating_add(4.days()) }],
             ),
             (
-                "without symptoms from the sixth day on",
+                "without symptoms once six days have passed, and not on the sixth",
                 &old,
                 without(7),
-                vec![test(-2, 9, Naat, Negative), test(0, 9, Naat, Negative)],
+                vec![test(-1, 9, Naat, Negative), test(0, 9, Naat, Negative)],
                 "asymptomatic-negative",
                 needed(1, at(1, 9)),
+            ),
+            (
+                "without symptoms on the seventh and eighth",
+                &old,
+                without(8),
+                vec![test(-1, 9, Naat, Negative), test(0, 9, Naat, Negative)],
+                "asymptomatic-negative",
+                vec![],
             ),
             (
                 "the kit of the fifth day",

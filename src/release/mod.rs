@@ -1,10 +1,9 @@
 //! 療養解除: who may be released from recuperation at home, why, and what is in the way.
 //!
 //! Dated [`rule`]s say after how many days, how long after symptoms improved, and what negative tests
-//! change. [`judge`](mod@judge)
-//! computes a proposal from the course of the illness, from what was answered, and from the tests that
-//! staff wrote down. It never decides:
-//! calls end when a named member of the staff confirms, or with the last day of the episode.
+//! change. [`judge`](mod@judge) computes a proposal from the course of the illness, from what was
+//! answered, and from the tests that staff wrote down. It never decides: calls end when a named
+//! member of the staff confirms, or with the last day of the episode.
 
 pub mod judge;
 pub mod rule;

@@ -79,7 +79,7 @@ pub struct Negatives {
     pub count: u8,
     /// So many hours between two specimens, and after one that was not negative.
     apart_hours: i32,
-    /// The first specimen is taken so many whole days after day 0, or later.
+    /// The first specimen is taken on this day after day 0, or later.
     pub after_days: i8,
     /// How they may be examined.
     #[serde(deserialize_with = "methods")]
@@ -241,7 +241,10 @@ impl ReleaseRules {
                 }),
                 "この id の path は二つあります / this path is there twice",
             ),
-            (self.by_days().any(|path| path.days < 1), "days: 1–60"),
+            (
+                self.by_days().any(|path| path.days < 1),
+                "days: 1–60 (検査によらない path / without tests)",
+            ),
             (self.paths.iter().any(|path| !(0..=60).contains(&path.days)), "days: 0–60"),
             (
                 self.paths.iter().any(|path| !(0..=24 * 14).contains(&path.improved_hours)),
@@ -249,11 +252,17 @@ impl ReleaseRules {
             ),
             (tests().any(|tests| !(1..=5).contains(&tests.count)), "tests.count: 1–5"),
             (
-                tests().any(|tests| !(0..=24 * 7).contains(&tests.apart_hours)),
-                "tests.apart_hours: 0–168",
+                tests().any(|tests| !(1..=24 * 7).contains(&tests.apart_hours)),
+                "tests.apart_hours: 1–168",
             ),
             (tests().any(|tests| !(0..=60).contains(&tests.after_days)), "tests.after_days: 0–60"),
             (tests().any(|tests| tests.methods.is_empty()), "tests.methods が空です / empty"),
+            (
+                self.paths.iter().any(|path| {
+                    path.symptomatic && path.tests.is_some() && path.improved_hours < 1
+                }),
+                "improved_hours: 症状のある方の検査は軽快後です / people with symptoms are tested once better",
+            ),
         ];
         bounds.into_iter().find_map(|(is_faulty, words)| is_faulty.then(|| words.to_owned()))
     }

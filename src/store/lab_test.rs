@@ -7,6 +7,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::Private;
+use crate::base::clock::civil;
 use crate::base::id::{EpisodeId, LabTestId, PatientId, StaffId};
 use crate::registry::{LabTest, Signed, TestMethod, TestResult};
 use crate::store::health::{id_list, of_patients, pick};
@@ -32,7 +33,7 @@ impl Within<'_> {
     /// Writes down a test of somebody under observation.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] also if the patient is not under observation.
+    /// [`StoreError::NotFound`] also if the patient is not under observation today.
     pub async fn add_lab_test(
         &self,
         now: Timestamp,
@@ -46,6 +47,9 @@ impl Within<'_> {
         let connection = session.connection();
         self.hold(connection, patient).await?;
         let episode = active_episode(connection, patient).await?;
+        if !(episode.first_day..=episode.last_day).contains(&civil(now).date()) {
+            return Err(StoreError::NotFound { what: "active episode" });
+        }
         let id = self.store.mint::<LabTestId>(now);
         sqlx::query(INSERT)
             .bind(id.to_string())
@@ -128,7 +132,8 @@ pub(super) async fn tests_of_all(
     Ok(tests)
 }
 
-/// The tests of a patient that were written down with `from <= written_at < to`, oldest first.
+/// The tests of a patient that were written down, or withdrawn, from one moment to before another;
+/// oldest first.
 pub(super) async fn tests_of(
     connection: &mut AnyConnection,
     patient: PatientId,
@@ -138,7 +143,8 @@ pub(super) async fn tests_of(
         f.name as staff_name, t.written_at as signed_at, t.withdrawn_at, t.withdrawn_by, \
         g.name as withdrawn_name, t.reason from lab_test t join staff f on f.id = t.staff_id \
         left join staff g on g.id = t.withdrawn_by where t.patient_id = $1 \
-        and t.written_at >= $2 and t.written_at < $3 order by t.written_at, t.id";
+        and ((t.written_at >= $2 and t.written_at < $3) \
+        or (t.withdrawn_at >= $2 and t.withdrawn_at < $3)) order by t.written_at, t.id";
     let rows = sqlx::query(OF_PATIENT)
         .bind(patient.to_string())
         .bind(millis(from))

@@ -3,7 +3,7 @@
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, SqlSafeStr};
 
-use crate::store::{Dialect, StoreError};
+use crate::store::{Dialect, POSTGRES_MANNERS, StoreError};
 
 macro_rules! migrations {
     ($folder:literal) => {
@@ -79,14 +79,31 @@ const NAMES: &[(i64, &str)] = &[
 
 /// Applies what is missing, each migration whole or not at all.
 pub(super) async fn run(dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
+    run_to(i64::MAX, dialect, pool).await
+}
+
+/// Applies what is missing up to a version.
+async fn run_to(last: i64, dialect: Dialect, pool: &AnyPool) -> Result<(), StoreError> {
     let texts = match dialect {
         Dialect::Sqlite => SQLITE,
         Dialect::Postgres => POSTGRES,
     };
-    let migrations = NAMES.iter().zip(texts).map(|(&(version, name), text)| {
+    let mut connection = pool.acquire().await?;
+    if dialect == Dialect::Postgres {
+        // A new index on years of calls takes longer than any statement may in service.
+        sqlx::raw_sql("set statement_timeout = 0; set lock_timeout = 0")
+            .execute(&mut *connection)
+            .await?;
+    }
+    let wanted = NAMES.iter().zip(texts).filter(|((version, _), _)| *version <= last);
+    let migrations = wanted.map(|(&(version, name), text)| {
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
-    Migrator::with_migrations(migrations.collect()).run(pool).await.map_err(explain)
+    let migrated = Migrator::with_migrations(migrations.collect()).run(&mut *connection).await;
+    if dialect == Dialect::Postgres {
+        sqlx::raw_sql(POSTGRES_MANNERS).execute(&mut *connection).await?;
+    }
+    migrated.map_err(explain)
 }
 
 fn explain(error: MigrateError) -> StoreError {
@@ -162,5 +179,52 @@ mod tests {
         let names: Vec<String> = rows.iter().map(|row| row.get("name")).collect();
         // Campaigns are deleted as drafts, rarely; nobody has been in one then.
         assert_eq!(names, ["episode.campaign_id"]);
+    }
+
+    /// Slots of before are found by their new index, and one of another's episode stops the change.
+    #[tokio::test]
+    async fn the_slots_of_a_running_site_are_taken_along() {
+        const ROWS: &str = "insert into health_center (id, code, name, kana, desk_phone, opens_at, \
+            closes_at, created_at, updated_at) values ('c', 'c', 'c', 'c', '+81300000000', '09:00:00', \
+            '18:00:00', 0, 0); \
+            insert into patient (id, health_center_id, registration_number, name, kana, birth_date, \
+            language, has_thermometer, has_oximeter, slow_speech, lives_alone, risks, created_at, \
+            updated_at) select x.value, 'c', x.value, x.value, x.value, '1950-01-01', 'ja', 1, 1, 0, 0, \
+            '', 0, 0 \
+            from json_each('[\"p\", \"q\"]') x; \
+            insert into episode (id, patient_id, first_day, last_day, call_times, state, created_at, \
+            updated_at) select 'e' || p.id, p.id, '2026-11-01', '2026-11-30', '09:00:00', 'active', 0, 0 \
+            from patient p; \
+            insert into slot (id, episode_id, patient_id, date, number, due_from, due_to, state, \
+            created_at, kind) select 's' || e.id || n.value, e.id, e.patient_id, '2026-11-22', n.value, \
+            1, 2, 'due', 0, 'planned' from episode e, json_each('[1, 2, 3]') n";
+        const WRONG: &str = "update slot set patient_id = 'q' where id = 'sep2'";
+        for is_wrong in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("mimamori.db");
+            sqlx::any::install_default_drivers();
+            let options = format!("sqlite://{}?mode=rwc", file.display()).parse().unwrap();
+            let pool = crate::store::pool(crate::store::SQLITE_MANNERS, 1, options).await.unwrap();
+            run_to(31, Dialect::Sqlite, &pool).await.unwrap();
+            sqlx::raw_sql(ROWS).execute(&pool).await.unwrap();
+            if is_wrong {
+                sqlx::raw_sql(WRONG).execute(&pool).await.unwrap();
+            }
+            let migrated = run(Dialect::Sqlite, &pool).await;
+            if is_wrong {
+                let error = migrated.unwrap_err().to_string();
+                assert!(error.contains("slot_of_episode"), "{error}");
+                continue;
+            }
+            migrated.unwrap();
+            let row = sqlx::query("pragma integrity_check").fetch_one(&pool).await.unwrap();
+            assert_eq!(row.get::<String, _>(0), "ok");
+            let found = "select count(*) from slot indexed by sqlite_autoindex_slot_2 \
+                where patient_id = 'p' and date = '2026-11-22' and number = 2";
+            let row = sqlx::query(found).fetch_one(&pool).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0), 1);
+            let foreign = sqlx::query("pragma foreign_key_check").fetch_all(&pool).await.unwrap();
+            assert!(foreign.is_empty());
+        }
     }
 }

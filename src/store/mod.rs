@@ -104,7 +104,7 @@ pub use plan::{NotNow, PatientsDay, PlanFilter, PlanPage, Stopped};
 pub use queue::{CaseFile, Clip, HandOver, Promise, QueueCard, Unheard};
 pub use recording::NewRecording;
 pub use registry::{Change, Imported};
-pub use release::{Convalescent, CourseWritten, Decided, DecisionTaken, NotDecided};
+pub use release::{Convalescent, CourseWritten, Decided, Deciding, DecisionTaken, NotDecided};
 pub use report::{Correction, StaffReport, Way};
 pub use request::{Begun, KeptAnswer, RequestKey};
 pub use rescue::Interrupted;

@@ -198,8 +198,8 @@ pub(super) async fn held_slots(
         and s.date <= z.last_day and z.ended_at is null and z.last_day >= $1 \
         and s.state = 'due'";
     const OVER: &str = "select s.id from episode e cross join slot s \
-        where s.patient_id = e.patient_id and s.episode_id = e.id and e.state = 'ended' and e.last_day >= $1 and s.state = 'due' \
-        and s.kind <> 'farewell'";
+        where s.patient_id = e.patient_id and s.episode_id = e.id and e.state = 'ended' \
+        and e.last_day >= $1 and s.state = 'due' and s.kind <> 'farewell'";
     let mut held = HashSet::new();
     for statement in [PAUSED, OVER] {
         let rows =

@@ -17,7 +17,7 @@ use crate::registry::{
     RiskFlag, Weekdays, arrangement,
 };
 use crate::store::care::drop_unagreed;
-use crate::store::row::{Fields, millis, slots_of_episode};
+use crate::store::row::{Fields, millis, of_episode, slots_of_episode};
 use crate::store::{Store, StoreError, Topic};
 
 /// What an import did with one row.
@@ -572,14 +572,14 @@ pub(super) async fn skip_slots_after(
     last_day: Date,
 ) -> Result<(), StoreError> {
     const SKIP: &str = concat!(
-        "update slot set state = 'skipped', reason = '観察期間終了', settled_at = $3 where id in (",
-        slots_of_episode!(),
-        ") and date > $2 and state = 'due'"
+        "update slot set state = 'skipped', reason = '観察期間終了', settled_at = $3 where ",
+        of_episode!(),
+        " and date > $2 and state = 'due'"
     );
     const DROP: &str = concat!(
         "update attempt set state = 'dropped' where state = 'due' and slot_id in (",
         slots_of_episode!(),
-        " and s.state = 'skipped')"
+        " and slot.state = 'skipped')"
     );
     sqlx::query(SKIP)
         .bind(episode.to_string())

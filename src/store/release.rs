@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::{Timestamp, ToSpan};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::base::Private;
-use crate::base::clock::civil;
+use crate::base::clock::{civil, timestamp};
 use crate::base::id::{
     CourseId, EpisodeId, ObservationId, PatientId, ReleaseDecisionId, SlotId, StaffId,
 };
@@ -77,6 +77,19 @@ pub struct CourseWritten {
     pub by: Option<Signed>,
 }
 
+/// What a member of the staff decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Deciding<'a> {
+    /// What.
+    pub decision: Decision,
+    /// Why; may be empty for a release that the rules propose.
+    pub reason: &'a str,
+    /// The call that tells the patient, if it is wanted.
+    pub farewell: Option<&'a NewSlot>,
+    /// Whether they saw a candidate when they decided; `None` if they do not say.
+    pub saw_candidate: Option<bool>,
+}
+
 /// Why a decision is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NotDecided {
@@ -84,6 +97,8 @@ pub enum NotDecided {
     NoReason,
     /// The observation is over.
     Over,
+    /// The rules say otherwise than when somebody looked: something was answered or tested since.
+    Changed,
 }
 
 /// The course in force of an episode `e`.
@@ -222,10 +237,10 @@ impl Within<'_> {
         const OF_DAYS: &str = select_convalescents!(
             "and c.day_zero is not null and c.day_zero <= $4 order by c.day_zero, p.id limit $5"
         );
-        // Whoever was tested of late; each statement in the order of an index of its own.
+        // Whoever had a negative test since; each statement in the order of an index of its own.
         const TESTED: &str = select_convalescents!(
             "and c.day_zero > $4 and e.id in (select t.episode_id from lab_test t \
-             where t.result = 'negative' and t.withdrawn_at is null) \
+             where t.result = 'negative' and t.withdrawn_at is null and t.collected_at >= $6) \
              order by c.day_zero, p.id limit $5"
         );
         let today = civil(now).date();
@@ -233,20 +248,26 @@ impl Within<'_> {
         let latest = today.saturating_sub(days.days());
         let mut session = self.store.read().await?;
         let connection = session.connection();
-        let mut rows = Vec::new();
-        for statement in [OF_DAYS, TESTED] {
-            let room = (limit as usize).saturating_sub(rows.len());
-            let found = sqlx::query(statement)
+        let find = |statement, room: usize| {
+            sqlx::query(statement)
                 .bind(today.to_string())
                 .bind(self.center_text())
                 .bind(self.clinic_text())
                 .bind(latest.to_string())
                 .bind(i64::try_from(room).unwrap_or(i64::MAX))
-                .fetch_all(&mut *connection)
-                .await?;
-            rows.extend(found);
-        }
-        self.propose(connection, now, rules, &rows).await
+        };
+        let rows = find(OF_DAYS, limit as usize).fetch_all(&mut *connection).await?;
+        let mut people = self.propose(connection, now, rules, &rows).await?;
+        let room = (limit as usize).saturating_sub(people.len());
+        let since = timestamp(latest.to_datetime(Time::midnight()));
+        let tested = find(TESTED, room).bind(millis(since)).fetch_all(&mut *connection).await?;
+        let mut tested = self.propose(connection, now, rules, &tested).await?;
+        // Whom no test helps, the rules judge by the days, and these have not passed.
+        tested.retain(|one| {
+            rules.path_of(&one.proposal.path).is_some_and(|path| path.tests.is_some())
+        });
+        people.extend(tested);
+        Ok(people)
     }
 
     /// What the rules propose about one patient; `None` if they are not under observation.
@@ -449,7 +470,7 @@ impl Within<'_> {
         by: StaffId,
         patient: PatientId,
         rules: &ReleaseRules,
-        (decision, reason, farewell): (Decision, &str, Option<&NewSlot>),
+        deciding: Deciding<'_>,
     ) -> Result<Result<Proposal, NotDecided>, StoreError> {
         const INSERT: &str = "insert into release_decision (id, patient_id, episode_id, decision, \
             rules, path, blocks, reason, decided_at, staff_id) \
@@ -460,6 +481,10 @@ impl Within<'_> {
         let Some(one) = self.one_convalescent(connection, now, rules, patient).await? else {
             return Ok(Err(NotDecided::Over));
         };
+        let Deciding { decision, reason, farewell, saw_candidate } = deciding;
+        if saw_candidate.is_some_and(|saw| saw != one.proposal.is_candidate()) {
+            return Ok(Err(NotDecided::Changed));
+        }
         let needs_reason = decision == Decision::Kept || !one.proposal.is_candidate();
         if needs_reason && reason.is_empty() {
             return Ok(Err(NotDecided::NoReason));

@@ -149,11 +149,18 @@ macro_rules! slot_columns {
 }
 pub(super) use slot_columns;
 
-/// Of which slots `$1` is the episode: their index begins with its patient.
+/// That `$1` is the episode of a slot: the index of slots begins with its patient.
+macro_rules! of_episode {
+    () => {
+        "patient_id = (select e.patient_id from episode e where e.id = $1) and episode_id = $1"
+    };
+}
+pub(super) use of_episode;
+
+/// The ids of the slots whose episode is `$1`.
 macro_rules! slots_of_episode {
     () => {
-        "select s.id from episode e join slot s on s.patient_id = e.patient_id \
-         and s.episode_id = e.id where e.id = $1"
+        concat!("select id from slot where ", $crate::store::row::of_episode!())
     };
 }
 pub(super) use slots_of_episode;

@@ -16,7 +16,7 @@ use crate::registry::{Arrangement, Episode, Gender, Patient, PatientPhone, Phone
 use crate::store::registry::{
     find_active_episode, patient, replace_phones, skip_slots_after, time_of_day, update_patient,
 };
-use crate::store::row::{Fields, millis, slots_of_episode};
+use crate::store::row::{Fields, millis, of_episode, slots_of_episode};
 use crate::store::{StoreError, Topic, Within};
 
 /// What became of a row that was to be taken back.
@@ -355,9 +355,9 @@ async fn reopen(
     at: Timestamp,
 ) -> Result<(), StoreError> {
     const REOPEN: &str = concat!(
-        "update slot set state = 'due', reason = null, settled_at = null where id in (",
-        slots_of_episode!(),
-        ") and state = 'skipped' and reason = '観察期間終了' \
+        "update slot set state = 'due', reason = null, settled_at = null where ",
+        of_episode!(),
+        " and state = 'skipped' and reason = '観察期間終了' \
          and settled_at = $2 and due_to > $3 and date <= $4"
     );
     sqlx::query(REOPEN)
@@ -429,7 +429,7 @@ async fn delete_episode(
     const DELETE: [&str; 4] = [
         "delete from episode_course where episode_id = $1",
         concat!("delete from attempt where slot_id in (", slots_of_episode!(), ")"),
-        concat!("delete from slot where id in (", slots_of_episode!(), ")"),
+        concat!("delete from slot where ", of_episode!()),
         "delete from episode where id = $1",
     ];
     for statement in DELETE {

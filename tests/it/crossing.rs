@@ -23,7 +23,7 @@ use mimamori::registry::audit::hex;
 use mimamori::registry::import::Reading;
 use mimamori::registry::{
     Actor, ApiToken, Arrangement, AuditEntry, Clinic, Episode, HealthCenter, Patient, PatientPhone,
-    PhoneRole, Reach, Right, Role, Scope, Staff,
+    PhoneRole, Reach, Right, Role, Scope, Staff, TestMethod, TestResult,
 };
 use mimamori::store::{
     Agreed, AuditFilter, Evaluated, NewBatch, NewRecording, SignedIn, Stage, Store,
@@ -73,6 +73,7 @@ enum Kind {
     SlowSpeech,
     /// How a patient is reached.
     Arrangement,
+    LabTest,
     /// A note about a patient.
     Note,
     /// To give a patient into the care of a clinic.
@@ -97,7 +98,7 @@ enum Kind {
     Event,
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::Patient,
     Kind::Found,
     Kind::CarePlan,
@@ -105,6 +106,7 @@ const KINDS: [Kind; 18] = [
     Kind::Days,
     Kind::SlowSpeech,
     Kind::Arrangement,
+    Kind::LabTest,
     Kind::Note,
     Kind::Assign,
     Kind::Case,
@@ -127,7 +129,7 @@ fn right(kind: Kind) -> &'static [Right] {
         Kind::Sound => &[Right::Listen],
         Kind::List => &[Right::Import],
         Kind::Days => &[Right::SeePlan],
-        Kind::SlowSpeech | Kind::Arrangement => &[Right::ChangePlan],
+        Kind::SlowSpeech | Kind::Arrangement | Kind::LabTest => &[Right::ChangePlan],
         Kind::Assign => &[Right::ChangeRules],
         Kind::Account | Kind::Disable | Kind::Token => &[Right::ManageStaff],
         Kind::Event => &[Right::SeeAudit],
@@ -149,7 +151,7 @@ fn may(role: Role, kind: Kind, place: Place) -> bool {
             Role::Clinic,
         ) => is_own_clinic,
         (
-            Kind::Days | Kind::SlowSpeech | Kind::Arrangement,
+            Kind::Days | Kind::SlowSpeech | Kind::Arrangement | Kind::LabTest,
             Role::Scheduler | Role::Nurse | Role::Supervisor,
         ) => is_own_center,
         (Kind::Assign, Role::Supervisor) => is_own_center,
@@ -456,6 +458,10 @@ async fn ask(world: &World, asking: &Staff, kind: Kind, corner: &Corner) -> bool
             let agreed = Agreed { arrangement, callable: &[], reason: "x" };
             within().set_arrangement(NOW(), asking.id, patient, &agreed, &[]).await.is_ok()
         }
+        Kind::LabTest => {
+            let test = (NOW(), TestMethod::Kit, TestResult::Negative);
+            within().add_lab_test(NOW(), asking.id, patient, test).await.is_ok()
+        }
         Kind::Note => {
             let id = store.mint(NOW());
             within().add_note(NOW(), asking.id, patient, id, "電話で確認").await.is_ok()
@@ -519,6 +525,7 @@ fn routes(corner: &Corner) -> Vec<(Kind, String, Option<&'static str>)> {
             format!("/patients/{patient}/arrangement"),
             Some("day0=1&channel=telephone&reason=x"),
         ),
+        (Kind::Health, format!("/release/{patient}"), None),
         (Kind::Case, format!("/cases/{case}"), None),
         (Kind::Handle, format!("/cases/{case}/note"), Some("text=x")),
         (Kind::Handle, format!("/cases/{case}/claim"), Some("")),

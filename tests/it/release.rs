@@ -19,7 +19,7 @@ use mimamori::registry::{Course, Role, Scope, Staff, TestMethod, TestResult};
 use mimamori::release::{Block, Decision, ReleaseBook, ReleaseRules};
 use mimamori::sim::clock::starting_at;
 use mimamori::sim::{self, Temper, VirtualCarrier};
-use mimamori::store::{CaseFilter, NotDecided, Report, Store, StoreError, Within};
+use mimamori::store::{CaseFilter, Deciding, NotDecided, Report, Store, StoreError, Within};
 use mimamori::worker::{self, Progress, Road};
 use tokio::sync::watch;
 
@@ -93,6 +93,11 @@ async fn convalescent(district: &District, n: u32, days: i64) -> PatientId {
         well(&district.store, patient.id, when).await;
     }
     patient.id
+}
+
+/// Without a last call, whatever was shown.
+fn deciding(decision: Decision, reason: &str) -> Deciding<'_> {
+    Deciding { decision, reason, farewell: None, saw_candidate: None }
 }
 
 async fn blocks(district: &District, patient: PatientId) -> Vec<Block> {
@@ -243,7 +248,7 @@ async fn a_release_ends_the_calls_and_is_signed(database: Database) {
     let decide = async |patient, decision, reason| {
         let within = within(&district);
         within
-            .decide_release(at(10, 0), by, patient, &rules(), (decision, reason, None))
+            .decide_release(at(10, 0), by, patient, &rules(), deciding(decision, reason))
             .await
             .unwrap()
     };
@@ -310,7 +315,7 @@ async fn nobody_of_another_centre_is_proposed_or_decided_about(database: Databas
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
         let refused = foreign.withdraw_lab_test(at(10, 0), by, patient, (own, "x")).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
-        let released = (Decision::Released, "", None);
+        let released = deciding(Decision::Released, "");
         let refused = foreign.decide_release(at(10, 0), by, patient, &rules(), released).await;
         assert!(matches!(refused, Err(StoreError::NotFound { .. })));
     }
@@ -358,7 +363,10 @@ async fn whoever_was_released_hears_a_farewell_and_no_question() {
     let terms = Arc::new(Terms::shipped());
     let farewell = book.farewell(began, &one.episode, &center, &terms).unwrap();
     assert_eq!((farewell.kind, farewell.date), (SlotKind::Farewell, TODAY));
-    let decided = (Decision::Released, "主治医の判断", Some(&farewell));
+    let decided = Deciding {
+        farewell: Some(&farewell),
+        ..deciding(Decision::Released, "主治医の判断")
+    };
     let id = one.patient.id;
     within(&district).decide_release(began, by, id, &rules(), decided).await.unwrap().unwrap();
     let (stop, stopped) = watch::channel(false);
@@ -408,7 +416,12 @@ async fn a_nurse_releases_by_name_and_a_scheduler_sees_nothing() {
     let path = format!("/release/{candidate}/decide");
     let page = browser.post(&path, &[("decision", "released")]).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.text);
-    let confirmed = [("decision", "released"), ("confirmed", "1")];
+    // The page that was open said otherwise.
+    let stale = [("decision", "released"), ("confirmed", "1"), ("shown", "blocked")];
+    let page = browser.post(&path, &[&stale[..], &[("reason", "主治医の判断")]].concat()).await;
+    assert_eq!(page.status, StatusCode::CONFLICT, "{}", page.text);
+    assert!(page.text.contains("判定が変わりました"), "{}", page.text);
+    let confirmed = [("decision", "released"), ("confirmed", "1"), ("shown", "candidate")];
     let page = browser.post(&path, &confirmed).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     assert_eq!(browser.post(&path, &confirmed).await.status, StatusCode::CONFLICT);
@@ -515,7 +528,9 @@ async fn a_site_releases_by_rules_of_its_own() {
     let faulty = own.replace("fresh_hours = 30", "fresh_hours = 0");
     std::fs::write(host.file().join("own.toml"), faulty).unwrap();
     let told = host.bad(&list);
-    assert!(told.contains("own.toml:24") && told.contains("fresh_hours: 1–168"), "{told}");
+    let line = own.lines().position(|line| line == "[[rules]]").unwrap() + 1;
+    let place = format!("own.toml:{line}: fresh_hours: 1–168");
+    assert!(told.contains(&place), "{told}");
     std::fs::remove_file(host.file().join("own.toml")).unwrap();
     let told = host.bad(&list);
     assert!(told.contains("cannot read") && told.contains("own.toml"), "{told}");

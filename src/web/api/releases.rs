@@ -13,7 +13,7 @@ use crate::base::clock::civil;
 use crate::base::id::{LabTestId, PatientId};
 use crate::registry::{Course, LabTest, Right, TestMethod, TestResult};
 use crate::release::{Decision, ReleaseRules};
-use crate::store::{Convalescent, NotDecided};
+use crate::store::{Convalescent, Deciding, NotDecided};
 use crate::web::Desk;
 use crate::web::api::given;
 use crate::web::api::patients::viewed;
@@ -50,7 +50,7 @@ struct ProposalOut {
     /// The onset; without symptoms, the day of the specimen.
     #[schema(format = Date)]
     day_zero: Option<String>,
-    /// The first day on which the release is possible, by the days alone.
+    /// The first day on which the release is possible without a test, by the days alone.
     #[schema(format = Date)]
     from: Option<String>,
     /// Since when every answer on fever and symptoms was good.
@@ -135,6 +135,9 @@ struct DecisionIn {
     #[serde(default)]
     #[schema(max_length = 500)]
     reason: String,
+    /// What you were shown: refused as `changed` if the rules say otherwise by now.
+    #[serde(default)]
+    is_candidate: Option<bool>,
 }
 
 /// The beginning of an illness.
@@ -257,13 +260,19 @@ async fn decide(
     } else {
         None
     };
-    let decided = (decision, reason.as_str(), farewell.as_ref());
-    match within.decide_release(client.now, by, patient, rules, decided).await? {
+    let deciding = Deciding {
+        decision,
+        reason: &reason,
+        farewell: farewell.as_ref(),
+        saw_candidate: given.is_candidate,
+    };
+    match within.decide_release(client.now, by, patient, rules, deciding).await? {
         Ok(_) => Ok(axum::http::StatusCode::NO_CONTENT),
         Err(NotDecided::NoReason) => Err(Problem::field(
             "/reason",
             Bilingual::fixed("理由を書いてください", "please give a reason"),
         )),
+        Err(NotDecided::Changed) => Err(Problem::new("changed")),
         Err(NotDecided::Over) => Err(Problem::new("not-found")),
     }
 }
@@ -326,18 +335,18 @@ async fn test(
 #[utoipa::path(post, path = "/patients/{id}/tests/{test}/withdraw", tag = "patients",
     request_body = WithdrawalIn,
     params(("id" = String, Path, format = Uuid), ("test" = String, Path, format = Uuid)),
-    responses((status = OK, body = ProposalOut)))]
+    responses((status = NO_CONTENT)))]
 async fn withdraw_test(
     State(desk): State<Desk>,
     Extension(client): Extension<Client>,
     Path((id, test)): Path<(String, String)>,
     Json(given): Json<WithdrawalIn>,
-) -> Result<axum::Json<ProposalOut>, Problem> {
+) -> Result<axum::http::StatusCode, Problem> {
     client.must(Right::SeeHealth)?;
     client.must(Right::ChangePlan)?;
     let (patient, test): (PatientId, LabTestId) = (given::id(&id)?, given::id(&test)?);
     let reason = given::text("/reason", &given.reason, 500)?;
     let (within, by) = (desk.store.within(client.scope()?), client.staff.id);
     within.withdraw_lab_test(client.now, by, patient, (test, reason.as_str())).await?;
-    Ok(axum::Json(shown(&desk, &client, patient).await?))
+    Ok(axum::http::StatusCode::NO_CONTENT)
 }

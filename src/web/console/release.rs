@@ -15,7 +15,7 @@ use crate::base::clock::{civil, timestamp};
 use crate::base::id::{LabTestId, PatientId};
 use crate::registry::{Course, LabTest, Patient, Right, TestMethod, TestResult};
 use crate::release::{self, Decision, Negatives, Proposal, ReleaseRules};
-use crate::store::{Convalescent, NotDecided};
+use crate::store::{Convalescent, Deciding, NotDecided};
 use crate::web::Desk;
 use crate::web::auth::{Posted, Viewer, done};
 use crate::web::console::words;
@@ -74,7 +74,7 @@ async fn page(viewer: Viewer, State(desk): State<Desk>) -> Result<Markup, Fault>
         @if candidates.is_empty() { (ui::empty(say("いま候補の方はいません。", "Nobody for now."))) }
         @for one in &candidates { (card(&viewer, rules, one)) }
         @if !others.is_empty() {
-            h2 { (say("日数は過ぎたが、まだ条件を満たさない方", "Enough days, but something is in the way")) }
+            h2 { (say("まだ条件を満たさない方", "Something is in the way")) }
             @for one in &others { (card(&viewer, rules, one)) }
         }
         @if people.len() >= LIMIT as usize {
@@ -209,7 +209,7 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
     let heading = format!("r-{}", patient.id);
     let day = |day: Option<Date>| day.map_or_else(|| "—".to_owned(), |day| day.to_string());
     html! {
-        article.card aria-labelledby=(heading) data-release=(if proposal.is_candidate() { "candidate" } else { "blocked" }) {
+        article.card aria-labelledby=(heading) data-release=(shown(proposal)) {
             div.row.between {
                 h3 id=(heading) { (who(viewer, patient, today)) }
                 @if proposal.is_candidate() {
@@ -271,6 +271,10 @@ fn card(viewer: &Viewer, rules: &ReleaseRules, one: &Convalescent) -> Markup {
     }
 }
 
+fn shown(proposal: &Proposal) -> &'static str {
+    if proposal.is_candidate() { "candidate" } else { "blocked" }
+}
+
 fn basis(viewer: &Viewer, course: &Course) -> &'static str {
     if course.onset.is_some() && course.is_symptomatic() {
         viewer.say("発症日", "Onset")
@@ -285,6 +289,7 @@ fn decide_form(viewer: &Viewer, id: PatientId, proposal: &Proposal) -> Markup {
     let form = html! {
         form.stack method="post" action={ "/release/" (id) "/decide" } {
             (ui::csrf(viewer))
+            input type="hidden" name="shown" value=(shown(proposal));
             label.inline {
                 input type="checkbox" name="confirmed" value="1";
                 (viewer.say(
@@ -420,6 +425,9 @@ fn test_form(viewer: &Viewer, id: PatientId) -> Markup {
 struct DecideForm {
     #[serde(default)]
     decision: String,
+    /// What the page said.
+    #[serde(default)]
+    shown: String,
     #[serde(default)]
     confirmed: String,
     #[serde(default)]
@@ -453,8 +461,13 @@ async fn decide(
         "1" => common::farewell(&desk, &within, viewer.now, patient).await?,
         _ => None,
     };
-    let decided = (decision, reason.as_str(), farewell.as_ref());
-    let decided = within.decide_release(viewer.now, by, patient, rules, decided).await?;
+    let deciding = Deciding {
+        decision,
+        reason: &reason,
+        farewell: farewell.as_ref(),
+        saw_candidate: Some(form.shown == "candidate"),
+    };
+    let decided = within.decide_release(viewer.now, by, patient, rules, deciding).await?;
     match (decided, decision) {
         (Ok(_), Decision::Released) => Ok(done(
             "/release",
@@ -469,6 +482,10 @@ async fn decide(
         (Err(NotDecided::NoReason), _) => {
             Err(invalid("理由を入力してください。", "Please write a reason."))
         }
+        (Err(NotDecided::Changed), _) => Err(Fault::Conflict(Bilingual::fixed(
+            "表示してから回答や検査が登録され、判定が変わりました。もう一度確かめてください。",
+            "Since you looked, something was answered or tested, and the rules say otherwise. Please look again.",
+        ))),
         (Err(NotDecided::Over), _) => Err(Fault::Conflict(Bilingual::fixed(
             "この方の観察はすでに終わっています。",
             "The observation is over already.",

@@ -41,7 +41,12 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
             (forms.consent())
             (forms.contacts())
         }
-        @if viewer.may(Right::SeeHealth) && active.is_some() { (release(viewer, timeline)) }
+        @if viewer.may(Right::SeeHealth)
+            && active.is_some_and(|(episode, _)| {
+                (episode.first_day..=episode.last_day).contains(&timeline.today)
+            }) {
+            (release(viewer, timeline))
+        }
         @if viewer.may(Right::ChangeRules) && !timeline.clinics.is_empty() { (forms.clinic()) }
         @if viewer.may(Right::ChangePlan) && active.is_some() { (forms.end()) }
     }

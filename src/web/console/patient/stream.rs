@@ -351,7 +351,8 @@ fn test_item(viewer: &Viewer, written: &LabTestWritten) -> Item {
             (signature(viewer, signed))
         }
     };
-    Item { at: written.signed.at, kind: Kind::Setting, body }
+    let at = written.withdrawn.as_ref().map_or(written.signed.at, |(_, signed)| signed.at);
+    Item { at, kind: Kind::Setting, body }
 }
 
 /// That somebody was released from recuperation, or was not; and what the rules had to say.
