@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{env, fs};
 
 use mimamori::registry::{Right, Role};
@@ -323,6 +324,47 @@ async fn an_arrangement_is_read_and_agreed_upon() {
         AuditFilter { action: Some("patient.changed".to_owned()), ..AuditFilter::default() };
     let events = console.desk.store.audit_events(&filter, 100).await.unwrap();
     assert_eq!(events.len(), 5, "days, tolerance, way, order and consent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_is_written_down_and_withdrawn() {
+    let console = Console::open().await;
+    let rights = [&NURSE[..], &[Right::ChangePlan]].concat();
+    let nurse = Program::new(&console, Role::Nurse, &rights).await;
+    let id = nurse.patient(Temper::Urgent).await;
+    let (path, release) = (format!("/patients/{id}/tests"), format!("/patients/{id}/release"));
+    let now = console.desk.clock.now().timestamp;
+    let (hour_ago, later) = (now - Duration::from_hours(1), now + Duration::from_hours(1));
+    let good =
+        json!({"collected_at": hour_ago.to_string(), "method": "naat", "result": "negative"});
+    for (field, value) in [
+        ("collected_at", json!(later.to_string())),
+        ("method", json!("pcr")),
+        ("result", json!("")),
+    ] {
+        let mut wrong = good.clone();
+        wrong[field] = value;
+        let refused = nurse.post(&path, &format!("wrong-{field}"), &wrong).await.is(422);
+        assert_eq!(refused.body["fields"][0]["field"], format!("/{field}"), "{}", refused.body);
+    }
+    let written = nurse.post(&path, "one", &good).await.is(200);
+    assert_eq!(nurse.post(&path, "one", &good).await.is(200).body, written.body, "once");
+    let [test] = written.body["tests"].as_array().unwrap().as_slice() else {
+        panic!("{}", written.body)
+    };
+    assert_eq!((&test["method"], &test["result"]), (&good["method"], &good["result"]));
+    let reader = Program::new(&console, Role::Nurse, &NURSE).await;
+    reader.post(&path, "reader", &good).await.is(403);
+    assert_eq!(reader.get(&release).await.is(200).body["tests"], written.body["tests"]);
+
+    let stale = json!({"decision": "kept", "reason": "様子を見る", "is_candidate": true});
+    assert_eq!(nurse.post(&release, "stale", &stale).await.is(412).problem(), "changed");
+    let withdraw = format!("{path}/{}/withdraw", test["id"].as_str().unwrap());
+    nurse.post(&withdraw, "silent", &json!({"reason": " "})).await.is(422);
+    let why = json!({"reason": "転記の誤り"});
+    assert_eq!(nurse.post(&withdraw, "why", &why).await.status, StatusCode::NO_CONTENT);
+    nurse.post(&withdraw, "again", &why).await.is(404);
+    assert_eq!(nurse.get(&release).await.is(200).body["tests"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ claims! {
     days_and_way_come_with_a_list_and_stay_when_another_does_not_tell_them
     how_people_stood_before_a_list_is_forgotten_after_ninety_days
     whoever_was_called_is_not_deleted_but_no_longer_observed
+    whoever_was_tested_is_not_deleted_but_no_longer_observed
     what_staff_changed_since_is_left_as_it_is
     changed_patients_become_what_they_were
     nobody_imports_without_the_right_or_for_another_centre
@@ -327,6 +328,20 @@ async fn whoever_was_called_is_not_deleted_but_no_longer_observed(office: Office
     assert!(office.patient("A2").await.is_none());
     let (_, page) = hana.get(&format!("/import/{}", taken.id)).await;
     assert!(page.contains("電話・記録があるため観察を終了"), "{page}");
+}
+
+async fn whoever_was_tested_is_not_deleted_but_no_longer_observed(office: Office) {
+    let hana = office.scheduler().await;
+    let taken = hana.import(&[HANA, TARO]).await;
+    let tested = office.patient("A1").await.unwrap();
+    let nao = office.person("nao", Role::Nurse, office.home).await;
+    let test = format!("collected={DAY}T09:00&method=naat&result=negative");
+    let (status, _) = nao.post(&format!("/release/{tested}/tests"), &test).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let undone = hana.take_back(taken.id).await;
+    assert_eq!((undone.counts.ended, undone.counts.deleted), (1, 1));
+    assert!(office.within().episode_of(tested).await.unwrap().is_none(), "nobody calls");
+    assert!(office.patient("A2").await.is_none());
 }
 
 async fn what_staff_changed_since_is_left_as_it_is(office: Office) {
