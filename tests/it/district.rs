@@ -1,8 +1,8 @@
 //! A seeded district in virtual time: weeks pass in seconds, and the road must keep its promises.
 //!
 //! What the called side saw is the truth; the store must agree with it. A failing district prints
-//! its seed: `MIMAMORI_SEED=7 cargo test --test it district` plays it again. More people live for
-//! longer with `MIMAMORI_PATIENTS=2000 MIMAMORI_DAYS=14`, if there is time.
+//! its seed: `MIMAMORI_SEED=7 cargo test --test it district` plays it again. More people live, or for
+//! longer, with `MIMAMORI_PATIENTS=2000 MIMAMORI_DAYS=2`: a third of a second for each and each day.
 #![expect(clippy::unwrap_used, reason = "clippy does not know this file for a test")]
 
 use std::collections::{BTreeMap, BTreeSet};
