@@ -47,7 +47,7 @@ impl Within<'_> {
         let connection = session.connection();
         self.hold(connection, patient).await?;
         let episode = active_episode(connection, patient).await?;
-        if !(episode.first_day..=episode.last_day).contains(&civil(now).date()) {
+        if !episode.covers(civil(now).date()) {
             return Err(StoreError::NotFound { what: "active episode" });
         }
         let id = self.store.mint::<LabTestId>(now);

@@ -100,10 +100,11 @@ async fn run_to(last: i64, dialect: Dialect, pool: &AnyPool) -> Result<(), Store
         Migration::new(version, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     });
     let migrated = Migrator::with_migrations(migrations.collect()).run(&mut *connection).await;
+    migrated.map_err(explain)?;
     if dialect == Dialect::Postgres {
         sqlx::raw_sql(POSTGRES_MANNERS).execute(&mut *connection).await?;
     }
-    migrated.map_err(explain)
+    Ok(())
 }
 
 fn explain(error: MigrateError) -> StoreError {

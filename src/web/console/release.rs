@@ -145,7 +145,7 @@ fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
         p { (viewer.tell(&text)) }
         @for path in &rules.paths {
             @if let Some(negatives) = &path.tests {
-                p { (viewer.tell(&shortened(viewer, path, negatives))) }
+                p { (shortened(viewer, path, negatives)) }
             }
         }
         p.muted.small {
@@ -155,7 +155,7 @@ fn terms(viewer: &Viewer, rules: &ReleaseRules) -> Markup {
 }
 
 /// How negative tests shorten the days.
-fn shortened(viewer: &Viewer, path: &release::Path, negatives: &Negatives) -> Bilingual {
+fn shortened(viewer: &Viewer, path: &release::Path, negatives: &Negatives) -> String {
     let methods: Vec<_> =
         negatives.methods.iter().map(|method| words::test_method(*method)).collect();
     let methods: Vec<&str> = methods.iter().map(|method| viewer.tell(method)).collect();
@@ -179,18 +179,17 @@ fn shortened(viewer: &Viewer, path: &release::Path, negatives: &Negatives) -> Bi
         1 => (String::new(), String::new()),
         _ => (format!("{apart}時間以上あけて続けて"), format!(", {apart} hours apart")),
     };
-    Bilingual::composed(
-        format!(
-            "検査による短縮: {}は、{}{methods}で{apart_ja}{count}回陰性のとき。",
-            whom.ja,
-            when_ja.concat()
-        ),
-        format!(
-            "Sooner, {}: {count} negative by {methods}{}{apart_en}.",
-            whom.en,
-            when_en.concat()
-        ),
-    )
+    let ja = format!(
+        "検査による短縮: {}は、{}{methods}で{apart_ja}{count}回陰性のとき。",
+        whom.ja,
+        when_ja.concat()
+    );
+    let en = format!(
+        "Sooner, {}: {count} negative by {methods}{}{apart_en}.",
+        whom.en,
+        when_en.concat()
+    );
+    viewer.say(&ja, &en).to_owned()
 }
 
 fn who(viewer: &Viewer, patient: &Patient, today: Date) -> Markup {
@@ -453,7 +452,7 @@ async fn decide(
             "Please make sure that there is no fever without medicine, and tick the box.",
         ));
     }
-    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
+    let reason = reason(&form.reason);
     let rules = common::rules(&desk, viewer.now)?;
     let within = desk.store.within(viewer.scope()?);
     let by = viewer.staff.id;
@@ -586,7 +585,7 @@ async fn withdraw_test(
     viewer.must(Right::ChangePlan)?;
     let patient: PatientId = patient.parse().map_err(|_| Fault::NotFound)?;
     let test: LabTestId = test.parse().map_err(|_| Fault::NotFound)?;
-    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
+    let reason = reason(&form.reason);
     if reason.is_empty() {
         return Err(invalid("理由を入力してください。", "Please write a reason."));
     }
@@ -594,6 +593,10 @@ async fn withdraw_test(
     within.withdraw_lab_test(viewer.now, by, patient, (test, reason.as_str())).await?;
     let words = viewer.say("検査結果を取り消しました。", "The test is withdrawn.");
     Ok(done(&format!("/release/{patient}"), words))
+}
+
+fn reason(text: &str) -> String {
+    text.trim().chars().take(LONGEST_REASON).collect()
 }
 
 fn invalid(ja: &'static str, en: &'static str) -> Fault {

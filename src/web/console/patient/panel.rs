@@ -42,9 +42,7 @@ pub(super) fn panel(desk: &Desk, viewer: &Viewer, timeline: &Timeline, draft: &D
             (forms.contacts())
         }
         @if viewer.may(Right::SeeHealth)
-            && active.is_some_and(|(episode, _)| {
-                (episode.first_day..=episode.last_day).contains(&timeline.today)
-            }) {
+            && active.is_some_and(|(episode, _)| episode.covers(timeline.today)) {
             (release(viewer, timeline))
         }
         @if viewer.may(Right::ChangeRules) && !timeline.clinics.is_empty() { (forms.clinic()) }
